@@ -1,0 +1,125 @@
+//! What an exporter and an importer must be able to do. The words are the kernel's.
+
+use barkeep_journal::Trigger;
+pub use rustix::io::Errno;
+
+/// A page-aligned range of one BAR, exported as one dma-buf (iommufd imports dma-bufs of one
+/// range only), put into one memory slot and at one IOVA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// BAR index, 0–5.
+    pub bar: u8,
+    /// Bytes from the start of the BAR, page-aligned.
+    pub offset: u64,
+    /// Bytes, a multiple of the page size.
+    pub size: u64,
+    /// Whether peers shall reach it: exported as a dma-buf and mapped into the IOAS.
+    pub p2p: bool,
+}
+
+/// A window of a VM: the device's place in the VM and the window's in the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WindowId {
+    /// The device, in the order of the command line.
+    pub device: u16,
+    /// The window, in the order of BARs and offsets.
+    pub window: u16,
+}
+
+/// What is about to reach a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Passage {
+    /// A config-space write: offset, 1, 2 or 4 bytes, little endian in the low bytes.
+    ConfigWrite {
+        /// Byte offset in config space.
+        offset: u16,
+        /// 1, 2 or 4.
+        len: u8,
+        /// The bytes.
+        value: u32,
+    },
+    /// `VFIO_DEVICE_RESET`.
+    DeviceReset,
+    /// Every reference to the device file given up.
+    Close,
+    /// Nothing reaches the device; its mappings are looked at anew.
+    Nothing,
+}
+
+/// Something that concerns a device's mappings, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cause {
+    /// The name of it.
+    pub trigger: Trigger,
+    /// What is let through.
+    pub passage: Passage,
+    /// Whether the kernel makes every iommufd mapping of the device dead on it.
+    pub revokes: bool,
+    /// Whether it may hold up the device for long (a reset's 100 ms and up to 60 s).
+    pub resets: bool,
+}
+
+impl Cause {
+    /// The first mapping of a device.
+    pub const START: Self =
+        Self { trigger: Trigger::Start, passage: Passage::Nothing, revokes: false, resets: false };
+    /// Something may have revoked unseen: drop and map again, whatever is believed.
+    pub const SUSPECT: Self =
+        Self { trigger: Trigger::Suspect, passage: Passage::Nothing, revokes: true, resets: false };
+    /// `VFIO_DEVICE_RESET`.
+    pub const DEVICE_RESET: Self =
+        Self { trigger: Trigger::DeviceReset, passage: Passage::DeviceReset, revokes: true, resets: true };
+    /// The device file closed for good.
+    pub const CLOSE: Self =
+        Self { trigger: Trigger::Close, passage: Passage::Close, revokes: true, resets: true };
+}
+
+/// What the function's registers say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Found {
+    /// COMMAND: memory decode is on.
+    pub decode: bool,
+    /// PMCSR's power state, 0–3; 0 without the capability.
+    pub power: u8,
+    /// For each window the guest physical address its BAR gives it, `None` where that is no
+    /// place for a BAR.
+    pub addresses: Vec<Option<u64>>,
+}
+
+impl Found {
+    /// Whether the function answers memory accesses.
+    pub fn live(&self) -> bool {
+        self.decode && self.power == 0
+    }
+}
+
+/// The exporter's side: one device.
+pub trait Exporter: Send + Sync {
+    /// Performs what has so far only been announced.
+    ///
+    /// # Errors
+    /// The errno of the write or ioctl. A failed reset revokes all the same.
+    fn let_through(&self, passage: &Passage) -> Result<(), Errno>;
+
+    /// Reads what is true now from the function's registers.
+    ///
+    /// # Errors
+    /// The errno of the config read; the device is then taken as gone.
+    fn find_out(&self) -> Result<Found, Errno>;
+}
+
+/// The importer's side: an address space that windows are mapped into.
+pub trait Importer: Send + Sync {
+    /// Maps a window at `address`.
+    ///
+    /// # Errors
+    /// IOAS: ENODEV while revoked, EEXIST where something (also a dead mapping) is; slots:
+    /// EEXIST on overlap, EINVAL on alignment.
+    fn map(&self, window: WindowId, address: u64) -> Result<(), Errno>;
+
+    /// Unmaps what was mapped at `address`; gives the length the importer took away.
+    ///
+    /// # Errors
+    /// IOAS: ENOENT where nothing is mapped.
+    fn unmap(&self, window: WindowId, address: u64) -> Result<u64, Errno>;
+}

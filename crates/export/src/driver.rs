@@ -1,0 +1,311 @@
+//! The driver loop: takes one step at a time from a device's keeper, journals its start,
+//! performs it, journals its end.
+//!
+//! It runs on the thread that caused the event (a vCPU whose config write it is, as the
+//! guest expects its write to be over when the instruction is). No lock is held while a step
+//! is performed, so that a reset's 100 ms hold up nobody but that vCPU and whoever else
+//! wants to *write* to the same device's config space.
+
+use crate::contract::{Cause, Errno, Exporter, Found, Importer, Passage, Window, WindowId};
+use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult};
+use crate::outage::{OutageWord, Phase};
+use barkeep_journal as journal;
+use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What the driver acts on for one device.
+#[derive(Clone)]
+pub struct Parties {
+    /// The device.
+    pub exporter: Arc<dyn Exporter>,
+    /// Guest memory slots.
+    pub slots: Arc<dyn Importer>,
+    /// The I/O address space.
+    pub ioas: Arc<dyn Importer>,
+}
+
+/// Told of every change of an outage word: the window and the new word.
+pub type OutageSink = Arc<dyn Fn(WindowId, u64) + Send + Sync>;
+
+/// How a guest access to a window without a slot is to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The function does not decode: reads give all ones, writes vanish.
+    AllOnes,
+    /// The function decodes: ask the device itself.
+    AskDevice,
+}
+
+/// One window as the other vCPUs see it.
+#[derive(Debug, Default)]
+struct Pane {
+    word: OutageWord,
+    answered: AtomicU64,
+}
+
+/// One device: its keeper, and who is at work on it.
+struct Station {
+    address: DeviceAddress,
+    index: u16,
+    parties: Parties,
+    panes: Vec<Pane>,
+    /// `None` while a thread drives the device's keeper.
+    keeper: Mutex<Option<Keeper>>,
+    settled: Condvar,
+    resetting: AtomicBool,
+}
+
+/// The driver of all devices of a VM.
+pub struct Driver {
+    journal: Journal,
+    stations: Vec<Station>,
+    sink: OutageSink,
+}
+
+impl Driver {
+    /// A driver without devices.
+    pub fn new(journal: Journal, sink: OutageSink) -> Self {
+        Self { journal, stations: Vec::new(), sink }
+    }
+
+    /// Adds a device whose windows are not mapped yet; gives its index.
+    pub fn add(&mut self, address: DeviceAddress, windows: &[Window], parties: Parties) -> u16 {
+        let index = self.stations.len() as u16;
+        self.stations.push(Station {
+            address,
+            index,
+            parties,
+            panes: windows.iter().map(|_| Pane::default()).collect(),
+            keeper: Mutex::new(Some(Keeper::new(windows))),
+            settled: Condvar::new(),
+            resetting: AtomicBool::new(false),
+        });
+        index
+    }
+
+    /// Sees an event through, from the withdrawal of the slots to their return. Waits first
+    /// for another event of the same device to be over. `actor` is who caused it.
+    ///
+    /// # Errors
+    /// What the event itself came to (a write's or reset's errno); failures around it are in
+    /// the journal.
+    pub fn handle(&self, device: u16, cause: Cause, actor: (Actor, u16)) -> Result<(), Errno> {
+        let station = &self.stations[usize::from(device)];
+        let mut keeper = station.take();
+        station.resetting.store(cause.resets, Ordering::Release);
+        let mut run =
+            Run { journal: &self.journal, sink: &self.sink, station, cause, actor, outcome: Ok(()) };
+        keeper.begin(cause);
+        while let Some(step) = keeper.next_step() {
+            let result = run.perform(step, &keeper);
+            keeper.done(result);
+        }
+        run.close_outages(&keeper);
+        let outcome = run.outcome;
+        station.resetting.store(false, Ordering::Release);
+        station.put(keeper);
+        outcome
+    }
+
+    /// How an access to a window that came out as an MMIO exit is to be answered, and that
+    /// it was: counted for the journal.
+    pub fn answer(&self, window: WindowId) -> Answer {
+        let pane = &self.stations[usize::from(window.device)].panes[usize::from(window.window)];
+        match pane.word.phase() {
+            Phase::Live => Answer::AskDevice,
+            Phase::Closing | Phase::Out | Phase::Opening => {
+                pane.answered.fetch_add(1, Ordering::Relaxed);
+                Answer::AllOnes
+            }
+        }
+    }
+
+    /// The outage word of a window.
+    pub fn outage(&self, window: WindowId) -> &OutageWord {
+        &self.stations[usize::from(window.device)].panes[usize::from(window.window)].word
+    }
+
+    /// Whether the device is held up by a reset: its config reads are then answered all
+    /// ones, as a function in reset gives no answer, and nobody has to wait.
+    pub fn resetting(&self, device: u16) -> bool {
+        self.stations[usize::from(device)].resetting.load(Ordering::Acquire)
+    }
+
+    /// Waits until no event of the device is being handled.
+    pub fn wait_settled(&self, device: u16) {
+        drop(self.stations[usize::from(device)].lock_settled());
+    }
+
+    /// A copy of a device's keeper, once settled.
+    pub fn keeper(&self, device: u16) -> Keeper {
+        self.stations[usize::from(device)].lock_settled().clone().expect("settled")
+    }
+
+    /// Devices there are.
+    pub fn devices(&self) -> u16 {
+        self.stations.len() as u16
+    }
+
+    /// The address of a device.
+    pub fn address(&self, device: u16) -> DeviceAddress {
+        self.stations[usize::from(device)].address
+    }
+}
+
+impl Station {
+    fn lock_settled(&self) -> MutexGuard<'_, Option<Keeper>> {
+        let guard = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        self.settled.wait_while(guard, |keeper| keeper.is_none()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Keeper {
+        self.lock_settled().take().expect("settled")
+    }
+
+    fn put(&self, keeper: Keeper) {
+        *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+        self.settled.notify_all();
+    }
+
+    fn id(&self, window: usize) -> WindowId {
+        WindowId { device: self.index, window: window as u16 }
+    }
+}
+
+/// One event being handled.
+struct Run<'a> {
+    journal: &'a Journal,
+    sink: &'a OutageSink,
+    station: &'a Station,
+    cause: Cause,
+    actor: (Actor, u16),
+    outcome: Result<(), Errno>,
+}
+
+impl Run<'_> {
+    fn perform(&mut self, step: Step, keeper: &Keeper) -> StepResult {
+        let Parties { exporter, slots, ioas } = &self.station.parties;
+        match step {
+            Step::WithdrawSlot { window, address } => {
+                self.open_outage(keeper, window, address);
+                let event = self.about(Kind::SlotRemove, keeper, window, address);
+                let result = self.timed(event, || slots.unmap(self.station.id(window), address).map(drop));
+                self.enter(window, Phase::Out);
+                StepResult::Done(result)
+            }
+            Step::LetThrough => {
+                let event = self.named(Event::new(Kind::Trigger, self.actor.0).index(self.actor.1));
+                let event = match self.cause.passage {
+                    Passage::ConfigWrite { offset, len, value } => {
+                        event.range(offset.into(), len.into()).value(value.into())
+                    }
+                    Passage::DeviceReset | Passage::Close | Passage::Nothing => event,
+                };
+                self.outcome = self.timed(event, || exporter.let_through(&self.cause.passage));
+                StepResult::Done(self.outcome)
+            }
+            Step::FindOut => {
+                let step = self.journal.begin(self.named(Event::new(Kind::FindOut, Actor::Keeper)));
+                let found = exporter.find_out();
+                self.journal.end_with(step, |event| match &found {
+                    Ok(found) => event.value(u64::from(found.power) << 8 | u64::from(found.decode)).result(0),
+                    Err(errno) => event.result(-errno.raw_os_error()),
+                });
+                StepResult::Found(found)
+            }
+            Step::DropMapping { window, address } => {
+                let step = self.journal.begin(self.about(Kind::P2pUnmap, keeper, window, address));
+                let result = ioas.unmap(self.station.id(window), address);
+                self.journal.end_with(step, |event| match result {
+                    Ok(length) => event.range(address, length).result(0),
+                    Err(errno) => event.result(-errno.raw_os_error()),
+                });
+                StepResult::Done(result.map(drop))
+            }
+            Step::MakeMapping { window, address } => {
+                let event = self.about(Kind::P2pMap, keeper, window, address);
+                StepResult::Done(self.timed(event, || ioas.map(self.station.id(window), address)))
+            }
+            Step::PutBackSlot { window, address } => {
+                self.enter(window, Phase::Opening);
+                let event = self.about(Kind::SlotAdd, keeper, window, address);
+                let result = self.timed(event, || slots.map(self.station.id(window), address));
+                if result.is_ok() {
+                    self.close_outage(keeper, window, address);
+                }
+                StepResult::Done(result)
+            }
+        }
+    }
+
+    fn timed(&self, event: Event, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+        let step = self.journal.begin(event);
+        let result = act();
+        self.journal.end(step, result.map_or_else(|errno| -errno.raw_os_error(), |()| 0));
+        result
+    }
+
+    fn named(&self, event: Event) -> Event {
+        event.device(self.station.address).trigger(self.cause.trigger)
+    }
+
+    fn about(&self, kind: Kind, keeper: &Keeper, window: usize, address: u64) -> Event {
+        let Window { bar, size, .. } = keeper.windows()[window].window;
+        self.named(Event::new(kind, Actor::Keeper)).bar(bar).range(address, size)
+    }
+
+    fn enter(&self, window: usize, phase: Phase) -> u64 {
+        let word = self.station.panes[window].word.enter(phase);
+        (self.sink)(self.station.id(window), word);
+        word
+    }
+
+    /// Journals the outage before the first sign of it can be seen.
+    fn open_outage(&self, keeper: &Keeper, window: usize, address: u64) {
+        let generation = self.station.panes[window].word.generation() + 1;
+        let mut event = self.about(Kind::Outage, keeper, window, address).value(generation);
+        event.phase = journal::Phase::Begin;
+        self.journal.emit(event);
+        self.enter(window, Phase::Closing);
+    }
+
+    /// Journals the end of the outage once nothing of it can be seen any more.
+    fn close_outage(&self, keeper: &Keeper, window: usize, address: u64) {
+        let pane = &self.station.panes[window];
+        let generation = pane.word.generation();
+        let answered = pane.answered.swap(0, Ordering::Relaxed);
+        if answered > 0 {
+            let event = self.about(Kind::Answered, keeper, window, address).value(answered);
+            self.journal.emit(event);
+        }
+        let mut event = self.about(Kind::Outage, keeper, window, address).value(generation);
+        event.phase = journal::Phase::End;
+        self.journal.emit(event);
+        self.enter(window, Phase::Live);
+    }
+
+    /// After the last step: what did not come back although the function decodes is told,
+    /// for a restore that failed must not pass for one that was not due.
+    fn close_outages(&self, keeper: &Keeper) {
+        let live = !keeper.closed() && keeper.found().is_some_and(Found::live);
+        let belief = Event::new(Kind::Expect, Actor::Keeper).value(u64::from(live));
+        self.journal.emit(self.named(belief));
+        for state in keeper.windows() {
+            let what = match (state.mapping, state.slot) {
+                (Mapping::Refused(errno), _) if live => ("P2P mapping not restored", errno),
+                (_, Slot::Failed(errno)) if live => ("memory slot not restored", errno),
+                _ => continue,
+            };
+            let event = Event::new(Kind::Degraded, Actor::Keeper).bar(state.window.bar).text(what.0);
+            self.journal.emit(self.named(event).result(-what.1.raw_os_error()));
+        }
+        if self.cause.trigger == Trigger::Close {
+            self.journal.emit(self.named(Event::new(Kind::DeviceClose, Actor::Keeper)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "driver_test.rs"]
+mod tests;

@@ -1,0 +1,19 @@
+//! One contract with two sides, and the keeper between them.
+//!
+//! * [`contract`]: a device whose BARs are exported ([`Exporter`]), and address spaces that
+//!   import them ([`Importer`]): guest memory slots, an I/O address space.
+//! * [`keeper`]: a state machine that knows every mapping of a device's exported windows.
+//!   An event goes in, the next step comes out, the step's result goes in. It knows nothing
+//!   of KVM or VFIO.
+//! * [`driver`]: journals the start of each step, performs it, journals its end.
+//! * [`outage`]: for each window, whether the CPU can reach it at this moment.
+
+pub mod contract;
+pub mod driver;
+pub mod keeper;
+pub mod outage;
+
+pub use contract::{Cause, Errno, Exporter, Found, Importer, Passage, Window, WindowId};
+pub use driver::{Answer, Driver, Parties};
+pub use keeper::{Keeper, Mapping, Slot, Step, StepResult};
+pub use outage::{OutageWord, Phase};
