@@ -1,6 +1,8 @@
 //! What an exporter and an importer must be able to do. The words are the kernel's.
 
-use barkeep_journal::Trigger;
+use barkeep_journal::{DeviceAddress, Trigger};
+use barkeep_pci::layout::Layout;
+use barkeep_pci::write::ConfigWrite;
 pub use rustix::io::Errno;
 
 /// A page-aligned range of one BAR, exported as one dma-buf (iommufd imports dma-bufs of one
@@ -106,6 +108,49 @@ pub trait Exporter: Send + Sync {
     /// # Errors
     /// The errno of the config read; the device is then taken as gone.
     fn find_out(&self) -> Result<Found, Errno>;
+}
+
+/// A function that is passed through, as a VMM uses it.
+pub trait Function: Exporter {
+    /// Where it is on the host.
+    fn address(&self) -> DeviceAddress;
+
+    /// Its capabilities and BARs.
+    fn layout(&self) -> &Layout;
+
+    /// Its exported windows, in the order of the driver's numbers.
+    fn windows(&self) -> &[Window];
+
+    /// Guest physical address of a BAR, as its registers give it, decoded or not.
+    fn bar_address(&self, bar: u8) -> Option<u64>;
+
+    /// What a config write would do to the mappings; `None` for nothing, and it need not go
+    /// through the driver.
+    fn classify(&self, write: &ConfigWrite) -> Option<Cause>;
+
+    /// A config write that is no concern of the driver's.
+    ///
+    /// # Errors
+    /// The errno of the write.
+    fn plain_write(&self, write: &ConfigWrite) -> Result<(), Errno>;
+
+    /// Reads config space. Waits while the device is being reset.
+    ///
+    /// # Errors
+    /// The errno of the read; ENODEV once closed.
+    fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno>;
+
+    /// Reads a BAR through the device's own interface.
+    ///
+    /// # Errors
+    /// EIO while the function does not decode; ENODEV once closed.
+    fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes a BAR through the device's own interface.
+    ///
+    /// # Errors
+    /// As [`Self::region_read`].
+    fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 }
 
 /// The importer's side: an address space that windows are mapped into.

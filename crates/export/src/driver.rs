@@ -132,6 +132,12 @@ impl Driver {
         self.stations[usize::from(device)].resetting.load(Ordering::Acquire)
     }
 
+    /// Whether an event of the device is being handled.
+    pub fn busy(&self, device: u16) -> bool {
+        let station = &self.stations[usize::from(device)];
+        station.keeper.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// Waits until no event of the device is being handled.
     pub fn wait_settled(&self, device: u16) {
         drop(self.stations[usize::from(device)].lock_settled());

@@ -96,6 +96,7 @@ enum Stage {
     Withdraw(usize),
     LetThrough,
     FindOut,
+    Retire(usize),
     Drop(usize),
     Make(usize),
     PutBack(usize),
@@ -189,6 +190,11 @@ impl Keeper {
                 },
                 Stage::LetThrough => (Some(Step::LetThrough), self.stage),
                 Stage::FindOut => (Some(Step::FindOut), self.stage),
+                Stage::Retire(n) if n == self.windows.len() => (None, Stage::Drop(0)),
+                Stage::Retire(n) => match self.retire(n) {
+                    None => (None, Stage::Retire(n + 1)),
+                    step => (step, self.stage),
+                },
                 Stage::Drop(n) if n == self.windows.len() => (None, Stage::Make(0)),
                 Stage::Drop(n) => match self.drop_mapping(n) {
                     None => (None, Stage::Drop(n + 1)),
@@ -226,7 +232,11 @@ impl Keeper {
             }
             (Stage::FindOut, StepResult::Found(found)) => {
                 self.take_found(found);
-                Stage::Drop(0)
+                Stage::Retire(0)
+            }
+            (Stage::Retire(n), StepResult::Done(result)) => {
+                self.windows[n].slot = result.map_or_else(Slot::Failed, |()| Slot::Out);
+                Stage::Retire(n + 1)
             }
             (Stage::Drop(n), StepResult::Done(result)) => {
                 self.windows[n].mapping = match result {
@@ -281,6 +291,17 @@ impl Keeper {
         match self.windows[n].slot {
             Slot::In(address) => Some(Step::WithdrawSlot { window: n, address }),
             Slot::Out | Slot::Failed(_) => None,
+        }
+    }
+
+    /// A slot that stayed in because nothing was let through, but whose BAR turned out not
+    /// to be there (any more).
+    fn retire(&self, n: usize) -> Option<Step> {
+        match self.windows[n].slot {
+            Slot::In(address) if self.address(n) != Some(address) => {
+                Some(Step::WithdrawSlot { window: n, address })
+            }
+            Slot::In(_) | Slot::Out | Slot::Failed(_) => None,
         }
     }
 

@@ -129,6 +129,14 @@ fn a_refused_mapping_is_tried_again_at_the_next_event() {
 }
 
 #[test]
+fn a_suspicion_that_proves_true_takes_the_slot_away() {
+    let mut keeper = started();
+    let steps = drive(&mut keeper, Cause::SUSPECT, found(false));
+    assert!(steps.contains(&Step::WithdrawSlot { window: 0, address: HERE }), "{steps:?}");
+    assert_eq!((keeper.windows()[0].slot, keeper.windows()[0].mapping), (Slot::Out, Mapping::None));
+}
+
+#[test]
 fn after_the_close_nothing_comes_back() {
     let mut keeper = started();
     drive(&mut keeper, Cause::CLOSE, found(true));

@@ -13,7 +13,7 @@ pub mod driver;
 pub mod keeper;
 pub mod outage;
 
-pub use contract::{Cause, Errno, Exporter, Found, Importer, Passage, Window, WindowId};
+pub use contract::{Cause, Errno, Exporter, Found, Function, Importer, Passage, Window, WindowId};
 pub use driver::{Answer, Driver, Parties};
 pub use keeper::{Keeper, Mapping, Slot, Step, StepResult};
 pub use outage::{OutageWord, Phase};

@@ -1,0 +1,209 @@
+//! `lab`, and `--lane lab`: this side of the emulator.
+
+use crate::cli::{LabOptions, RunOptions, shipped};
+use crate::exit::{Exit, UsageExt, wrong};
+use crate::show::Show;
+use anyhow::Context;
+use barkeep_lab::{Carried, LabError, Outcome, Request, Topology};
+use barkeep_scenario::Scenario;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The topology of a run that names none.
+const DEFAULT_TOPOLOGY: &str = "nvme-edu";
+/// The word that runs another program than this one.
+const EXEC: &str = "exec";
+
+/// Boots the lab.
+///
+/// # Errors
+/// What was named is wrong, or the testbed failed.
+pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
+    if options.print_config {
+        print!("{}", barkeep_lab::print_config());
+        return Ok(Exit::Pass);
+    }
+    let command = if options.command.is_empty() { vec!["run".to_owned()] } else { options.command.clone() };
+    let topology = topology(options.topology.as_deref(), &command)?;
+    let (command, carried) = carry(&command);
+    let request = Request {
+        kernel: kernel(options.kernel.as_deref())?,
+        topology,
+        fast: options.fast,
+        timeout: Duration::from_secs(options.timeout),
+        out: options.out.clone(),
+        share: options.share.clone(),
+        carried,
+        command,
+        append: String::new(),
+    };
+    if options.dry_run {
+        println!("{}", barkeep_lab::dry_run(&request).map_err(lab_error)?);
+        return Ok(Exit::Pass);
+    }
+    let mut show = Show::new();
+    let outcome =
+        barkeep_lab::run(&request, &mut |event, header| show.event(event, header)).map_err(lab_error)?;
+    Ok(conclude(&request, &outcome, show))
+}
+
+/// `run --lane lab` and `replay --lane lab`: the same words inside, without the lane.
+///
+/// # Errors
+/// As [`lab`].
+pub fn run_in_lab(options: &RunOptions, arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Exit> {
+    let arguments: Vec<String> = arguments
+        .map(|word| {
+            word.into_string().map_err(|word| wrong(Exit::Usage, format!("{} is not UTF-8", word.display())))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let command = without_options(&arguments, &["--lane", "--out", "--kernel"]);
+    let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/lab"));
+    lab(&LabOptions {
+        kernel: options.kernel.clone(),
+        topology: None,
+        fast: false,
+        timeout: 300,
+        out,
+        share: None,
+        dry_run: false,
+        print_config: false,
+        command,
+    })
+}
+
+/// The words without these options and their values.
+fn without_options(words: &[String], options: &[&str]) -> Vec<String> {
+    let mut left = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if options.contains(&word.as_str()) {
+            words.next();
+        } else if !options.iter().any(|option| word.starts_with(&format!("{option}="))) {
+            left.push(word.clone());
+        }
+    }
+    left
+}
+
+/// The topology of the command line or of the scenario; both may name it, but not two.
+fn topology(named: Option<&str>, command: &[String]) -> anyhow::Result<Topology> {
+    let by_scenario = scenario_of(command)?.and_then(|scenario| scenario.topology);
+    let name = match (named, by_scenario) {
+        (Some(named), Some(other)) if named != other => {
+            let what = format!("--topology {named}, but the scenario names {other}; give one");
+            return Err(wrong(Exit::Usage, what));
+        }
+        (Some(named), _) => named.to_owned(),
+        (None, Some(name)) => name,
+        (None, None) => DEFAULT_TOPOLOGY.to_owned(),
+    };
+    Topology::named_or_file(&name).usage("no such topology")
+}
+
+/// The scenario an inner command line carries out, where it names or implies one.
+fn scenario_of(command: &[String]) -> anyhow::Result<Option<Scenario>> {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let name = match words.as_slice() {
+        ["replay", rest @ ..] => first_operand(rest),
+        ["run", rest @ ..] => value_of(rest, "--scenario").or(Some("main-job")),
+        _ => None,
+    };
+    let Some(name) = name else { return Ok(None) };
+    let text = match shipped(Path::new(name)) {
+        Some(text) => text.to_owned(),
+        None => std::fs::read_to_string(name)
+            .usage(format!("cannot read the scenario {name}; shipped are main-job, hammer"))?,
+    };
+    Scenario::parse(&text).usage(format!("the scenario {name} is not usable")).map(Some)
+}
+
+fn value_of<'a>(words: &[&'a str], option: &str) -> Option<&'a str> {
+    let next = words.iter().position(|word| *word == option).and_then(|at| words.get(at + 1).copied());
+    next.or_else(|| words.iter().find_map(|word| word.strip_prefix(option)?.strip_prefix('=')))
+}
+
+/// Every option of `replay` has a value.
+fn first_operand<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if !word.starts_with("--") {
+            return Some(word);
+        }
+        if !word.contains('=') {
+            words.next();
+        }
+    }
+    None
+}
+
+/// Replaces every word that names a file by the file's place inside. The program of `exec`
+/// comes with `--share`.
+fn carry(command: &[String]) -> (Vec<String>, Vec<Carried>) {
+    let mut carried = Vec::new();
+    let kept = if command.first().is_some_and(|word| word == EXEC) { 2 } else { 1 };
+    let inner = command.iter().enumerate().map(|(at, word)| {
+        if at < kept || !Path::new(word).is_file() {
+            return word.clone();
+        }
+        let file = Carried::new(carried.len(), word);
+        let inner = file.inner.clone();
+        carried.push(file);
+        inner
+    });
+    (inner.collect(), carried)
+}
+
+/// The kernel of the command line, or the newest plain one `scripts/kernel` has built.
+fn kernel(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let cache = std::env::var_os("BARKEEP_CACHE").map(PathBuf::from).or_else(|| {
+        let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let user = user.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+        Some(user.join("barkeep"))
+    });
+    let newest = cache.and_then(|cache| newest_plain(&cache.join("kernels")));
+    newest.ok_or_else(|| {
+        wrong(Exit::Usage, "no kernel: build one with scripts/kernel, or give one with --kernel FILE")
+    })
+}
+
+fn newest_plain(kernels: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(kernels).ok()?.filter_map(Result::ok);
+    let plain = entries.filter(|entry| {
+        let recipe = std::fs::read_to_string(entry.path().join("recipe")).unwrap_or_default();
+        recipe.lines().any(|line| line == "variant plain")
+    });
+    let newest = plain.max_by_key(|entry| entry.metadata().and_then(|m| m.modified()).ok())?;
+    Some(newest.path().join("bzImage"))
+}
+
+fn lab_error(error: LabError) -> anyhow::Error {
+    let exit = Exit::from_code(error.exit_code());
+    anyhow::Error::new(error).context(crate::exit::Wrong::new(exit, "the lab cannot run"))
+}
+
+/// Says how it ended, and what the journal says of it.
+fn conclude(request: &Request, outcome: &Outcome, show: Show) -> Exit {
+    let exit = Exit::from_code(outcome.exit_code());
+    if let Outcome::Finished { .. } = outcome {
+        for name in ["stdout.txt", "stderr.txt"] {
+            let text = std::fs::read_to_string(request.out.join(name)).context(name).unwrap_or_default();
+            if name == "stdout.txt" {
+                print!("{text}");
+            } else {
+                eprint!("{text}");
+            }
+        }
+    } else {
+        eprintln!("barkeep: {outcome}");
+    }
+    let journal = request.out.join("journal.jsonl");
+    if request.command.first().is_some_and(|word| word == EXEC) {
+        return show.foreign_verdict(exit, &journal);
+    }
+    show.verdict(exit, &journal)
+}

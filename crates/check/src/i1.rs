@@ -1,0 +1,99 @@
+//! I1: after a revoke no CPU access reaches the BAR until the function decodes again, and no
+//! DMA until a new map has succeeded.
+//!
+//! Decided: an access that landed while the window's slot was certainly away or the function
+//! certainly revoked; a DMA commanded after its mapping had certainly died and seen before a
+//! new one was begun; a mapping or slot that went in although the registers had just said that
+//! nothing answers; a slot that went in before its mapping.
+//!
+//! Not decided, and therefore not judged: a DMA commanded before or during the event (it may
+//! have landed before the revoke), or seen while the new mapping was being made; an access of
+//! which only the end is known and that may have been made before (counted as undecided); a
+//! DMA by a hot reset's siblings, which the journal does not name. `landed` is believed:
+//! whoever writes it must have made sure that the data is not that of an earlier access.
+
+use crate::errno::OK;
+use crate::findings::Findings;
+use crate::verdict::Invariant::I1;
+use crate::words::place;
+use crate::world::{Device, P2p, Tick, World};
+use barkeep_journal::{Event, SeenBy};
+
+/// An access carried its data.
+pub(crate) fn landed(world: &World, event: &Event, out: &mut Findings) {
+    let (Some(device), Some(bar)) = (world.device(event), event.bar) else { return };
+    match event.text.as_str() {
+        "cpu" => cpu_landed(world, device, bar, event, out),
+        "dma" => dma_landed(world, device, bar, event, out),
+        _ => {}
+    }
+}
+
+fn cpu_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut Findings) {
+    let slots: Option<Vec<_>> = device.windows_of(bar).map(|window| window.out_since()).collect();
+    // The VMM's own read does not need a slot, only a function that decodes.
+    let away =
+        if event.seen_by == SeenBy::RegionRead { None } else { slots.and_then(|s| s.into_iter().max()) };
+    let made = world.observed_from(event);
+    let sure = |since: Option<Tick>| since.is_some_and(|since| since < made);
+    let why = if sure(device.revoked_since) {
+        "the function was revoked"
+    } else if sure(away) {
+        "its slot was away"
+    } else {
+        if device.revoked_since.or(away).is_some() {
+            out.cannot_decide();
+        }
+        return;
+    };
+    out.add(I1, event, format!("a CPU access reached {} while {why}", place(event)));
+}
+
+fn dma_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut Findings) {
+    let dmas = world.dmas.that_can_be(event, device);
+    let late = dmas.iter().filter(|dma| {
+        let target = dma.target(device).map(|window| window.p2p);
+        matches!(target, Some(P2p::Dead(since)) if since < dma.since)
+    });
+    let late: Vec<_> = late.collect();
+    let Some(first) = late.first() else {
+        let dead = |window: &_| matches!(window, P2p::Dead(_));
+        if dmas.is_empty() && device.windows_of(bar).any(|window| dead(&window.p2p)) {
+            out.cannot_decide();
+        }
+        return;
+    };
+    if late.len() < dmas.len() {
+        return out.cannot_decide();
+    }
+    let what = format!(
+        "a DMA commanded at seq {} reached {} after its mapping was revoked and before it was made anew",
+        first.seq,
+        place(event)
+    );
+    out.add(I1, event, what);
+}
+
+/// A mapping or a slot went in, or was refused.
+pub(crate) fn went_in(world: &World, event: &Event, out: &mut Findings) {
+    let found = world.device(event).and_then(|device| device.found);
+    if let Some(found) = found.filter(|found| event.result == Some(OK) && !found.live()) {
+        let registers = if found.decode {
+            format!("the function is in D{}", found.power)
+        } else {
+            "the function does not decode".to_owned()
+        };
+        out.add(I1, event, format!("{} of {} succeeded although {registers}", event.kind, place(event)));
+    }
+}
+
+/// A mapping is about to be made: its slot must not be in yet, for a guest that sees its BAR
+/// answer may start DMA to it at once.
+pub(crate) fn map_begins(world: &World, event: &Event, out: &mut Findings) {
+    let (Some(device), Some(bar), Some(address)) = (world.device(event), event.bar, event.address) else {
+        return;
+    };
+    if device.slots_put_in.contains(&(bar, address)) {
+        out.add(I1, event, format!("the slot of {} went in before its mapping was made", place(event)));
+    }
+}

@@ -1,0 +1,130 @@
+//! I2: every errno is the specification's: ENODEV for attach or map while revoked, where
+//! nothing earlier refuses.
+//!
+//! ENODEV from a map although the function decodes is not judged here: somebody else may have
+//! revoked, and then it is right. That the window is not back is I3's.
+
+use crate::errno::{
+    EEXIST, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTTY, EOPNOTSUPP, EOVERFLOW, OK, words,
+};
+use crate::findings::Findings;
+use crate::verdict::Invariant::I2;
+use crate::words::place;
+use crate::world::{Device, World};
+use barkeep_journal::{Event, Kind, Trigger};
+
+/// What importing gives: all that iommufd's MAP_FILE of a dma-buf is known to answer.
+const MAP: [i32; 6] = [OK, ENODEV, EEXIST, EOPNOTSUPP, EINVAL, ENOMEM];
+/// What may refuse before anybody looks whether the dma-buf is revoked.
+const BEFORE_REVOKED: [i32; 2] = [EOPNOTSUPP, ENOMEM];
+/// What `VFIO_DEVICE_FEATURE_DMA_BUF` gives.
+const EXPORT: [i32; 9] = [OK, ENOTTY, EOPNOTSUPP, ENODEV, EINVAL, EOVERFLOW, ENOMEM, EMFILE, ENFILE];
+
+/// A mapping was tried, to have it or only to learn its errno.
+pub(crate) fn map_tried(world: &World, event: &Event, out: &mut Findings) {
+    let (Some(device), Some(result)) = (world.device(event), event.result) else { return };
+    if dmabuf_closed(device, event) {
+        return;
+    }
+    let from = match event.kind {
+        // The end of a step: nothing is known of it without its begin.
+        Kind::P2pMap => world.steps.begun(event).unwrap_or(0),
+        _ => world.observed_from(event),
+    };
+    if let Some(since) = device.revoked_since
+        && result != ENODEV
+        && !BEFORE_REVOKED.contains(&result)
+    {
+        if since < from {
+            let what = format!(
+                "{} of {} while it is revoked gave {}, not ENODEV",
+                event.kind,
+                place(event),
+                words(result)
+            );
+            out.add(I2, event, what);
+        } else {
+            out.cannot_decide();
+        }
+    } else if !MAP.contains(&result) {
+        out.add(I2, event, format!("{} of {} gave {}", event.kind, place(event), words(result)));
+    } else if result == EEXIST && event.kind == Kind::P2pMap && !occupied(world, event) {
+        let what = format!("p2p_map of {} gave EEXIST where nothing is mapped", place(event));
+        out.add(I2, event, what);
+    }
+}
+
+/// Whether anything that was journaled stands where an event wants to map.
+fn occupied(world: &World, event: &Event) -> bool {
+    let (Some(address), Some(size)) = (event.address, event.size) else { return true };
+    let mut windows = world.devices.values().flat_map(|device| &device.windows);
+    world.ram_overlaps(address, size) || windows.any(|window| window.mapped && window.overlaps(address, size))
+}
+
+/// Whether there was a dma-buf for this and it has been closed: then its errno is another.
+fn dmabuf_closed(device: &Device, event: &Event) -> bool {
+    device.exported_once && device.exports.iter().all(|&(bar, _, _)| Some(bar) != event.bar)
+}
+
+/// A mapping was taken away.
+pub(crate) fn unmapped(world: &World, event: &Event, out: &mut Findings) {
+    let (Some(device), Some(result)) = (world.device(event), event.result) else { return };
+    let window = event.bar.zip(event.address).and_then(|(bar, address)| device.window(bar, address));
+    let mapped = window.is_some_and(|window| window.mapped);
+    let wanted = world.steps.begin_event(event).and_then(|begin| begin.size);
+    let what = match result {
+        OK if wanted.is_some() && event.size != wanted => format!(
+            "p2p_unmap of {} took {:#x} bytes away, not {:#x}",
+            place(event),
+            event.size.unwrap_or(0),
+            wanted.unwrap_or(0)
+        ),
+        ENOENT if mapped => format!("p2p_unmap of {} gave ENOENT although it was mapped", place(event)),
+        OK | ENOENT => return,
+        _ => format!("p2p_unmap of {} gave {}", place(event), words(result)),
+    };
+    out.add(I2, event, what);
+}
+
+/// An event was let through.
+pub(crate) fn let_through(world: &World, event: &Event, out: &mut Findings) {
+    let Some(result) = event.result.filter(|result| *result != OK) else { return };
+    let closed = world.device(event).is_some_and(|device| device.closed);
+    let right = match event.trigger {
+        // A config write's result says nothing of the reset it may start.
+        Trigger::Flr
+        | Trigger::AfFlr
+        | Trigger::DecodeOff
+        | Trigger::DecodeOn
+        | Trigger::D3hot
+        | Trigger::D0
+        | Trigger::BarMove => closed && result == ENODEV,
+        // The reset's own result: whatever the device and its bus make of it.
+        Trigger::DeviceReset | Trigger::HotReset => true,
+        Trigger::Close => false,
+        // Nothing is let through under these names.
+        Trigger::None | Trigger::Suspect | Trigger::Start => true,
+    };
+    if !right {
+        out.add(I2, event, format!("{} of {} gave {}", event.trigger, place(event), words(result)));
+    }
+}
+
+/// The registers were read.
+pub(crate) fn found_out(world: &World, event: &Event, out: &mut Findings) {
+    let closed = world.device(event).is_some_and(|device| device.closed);
+    match event.result {
+        None | Some(OK) => {}
+        Some(ENODEV) if closed => {}
+        Some(result) => {
+            out.add(I2, event, format!("reading the registers of {} gave {}", place(event), words(result)));
+        }
+    }
+}
+
+/// A window was exported.
+pub(crate) fn exported(event: &Event, out: &mut Findings) {
+    if let Some(result) = event.result.filter(|result| !EXPORT.contains(result)) {
+        out.add(I2, event, format!("exporting {} gave {}", place(event), words(result)));
+    }
+}

@@ -1,0 +1,157 @@
+//! I3: after every revoke the VMM can know of, CPU access and P2P are back, or the failure is
+//! loud. A loud failure is a failure all the same; the finding says that it was told.
+//!
+//! Judged where the keeper says that an event is over (`expect`) and once more at the end.
+//! The keeper's belief itself is held against what the registers said, or a keeper that never
+//! expects anything would always be right. No bound is set for an outage: it is the reset's
+//! own time, up to 60 s; the longest one stands in the summary.
+
+use crate::findings::Findings;
+use crate::verdict::{Finding, Invariant::I3};
+use crate::words::place;
+use crate::world::{Device, P2p, Slot, Window, World};
+use barkeep_journal::{DeviceAddress, Event, Trigger};
+use std::collections::BTreeSet;
+
+/// One of a window's two ways in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Cpu,
+    P2p,
+}
+
+/// Something that is not back, told once the events behind the `expect` have shown whether
+/// the failure was loud.
+struct Pending {
+    finding: Finding,
+    device: DeviceAddress,
+    bar: u8,
+    way: Way,
+}
+
+#[derive(Default)]
+pub(crate) struct Restores {
+    pending: Vec<Pending>,
+    /// Told already, and not back since.
+    told: BTreeSet<(DeviceAddress, u8, u64, Way)>,
+}
+
+impl Restores {
+    /// The keeper says that an event is over.
+    pub fn settled(&mut self, world: &World, event: &Event, out: &mut Findings) {
+        self.told_all(event.device, out);
+        let (Some(device), Some(live)) = (world.device(event), event.value.map(|value| value == 1)) else {
+            return;
+        };
+        let found = device.found.map(|found| found.live() && !device.closed);
+        match (live, found) {
+            (true, Some(false)) => {
+                let what = format!("{} is expected live although its registers say it is not", place(event));
+                out.add(I3, event, what);
+            }
+            (false, Some(true)) => {
+                let what = format!("{} decodes, and is not expected live", place(event));
+                out.add(I3, event, what);
+            }
+            (true, Some(true) | None) => self.look(device, event, event.trigger),
+            (false, Some(false) | None) => {}
+        }
+    }
+
+    /// Something that did not come back was told.
+    pub fn degraded(&mut self, event: &Event) {
+        let way = match event.text.as_str() {
+            "P2P mapping not restored" => Way::P2p,
+            "memory slot not restored" => Way::Cpu,
+            _ => return,
+        };
+        let named = self.pending.iter_mut().find(|pending| {
+            Some(pending.device) == event.device && Some(pending.bar) == event.bar && pending.way == way
+        });
+        if let Some(pending) = named {
+            pending.finding.what += "; this was told";
+        }
+    }
+
+    /// An event is let through: the one before it must be over.
+    pub fn let_through(&mut self, world: &World, event: &Event, out: &mut Findings) {
+        self.told_all(event.device, out);
+        if let Some(before) = world.device(event).and_then(|device| device.unsettled) {
+            out.add(I3, event, format!("{before} of {} was never settled", place(event)));
+        }
+    }
+
+    /// The run is over. What is not back now never came back.
+    pub fn end(&mut self, world: &World, out: &mut Findings) {
+        let (seq, time_ns) = world.last;
+        for (address, device) in &world.devices {
+            let mut event =
+                Event::new(barkeep_journal::Kind::RunEnd, barkeep_journal::Actor::Lab).device(*address);
+            (event.seq, event.time_ns) = (seq, time_ns);
+            match (device.unsettled, device.expect) {
+                (Some(before), _) if world.run_ended => {
+                    out.add(I3, &event, format!("{before} of {address} was never settled"));
+                }
+                (None, Some(true)) if world.run_ended => self.look(device, &event, Trigger::None),
+                _ => {}
+            }
+        }
+        self.told_all(None, out);
+    }
+
+    fn look(&mut self, device: &Device, event: &Event, after: Trigger) {
+        let Some(address) = event.device else { return };
+        for window in &device.windows {
+            self.judge(address, window, Way::Cpu, cpu_back(window), event, after);
+            let p2p_back = !device.is_p2p(window) || matches!(window.p2p, P2p::Live(_));
+            self.judge(address, window, Way::P2p, p2p_back, event, after);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        device: DeviceAddress,
+        window: &Window,
+        way: Way,
+        back: bool,
+        event: &Event,
+        after: Trigger,
+    ) {
+        let key = (device, window.bar, window.address, way);
+        if back {
+            self.told.remove(&key);
+        } else if self.told.insert(key) {
+            let what = match way {
+                Way::Cpu => "CPU access",
+                Way::P2p => "peer-to-peer DMA",
+            };
+            let after =
+                if after == Trigger::None { "at the end".to_owned() } else { format!("after {after}") };
+            let what = format!(
+                "{what} to BAR {} of {device} at {:#x} is not back {after} although the function decodes",
+                window.bar, window.address
+            );
+            let Event { seq, time_ns, .. } = *event;
+            let finding = Finding { invariant: I3, seq, time_ns, what, unfinished: false };
+            self.pending.push(Pending { finding, device, bar: window.bar, way });
+        }
+    }
+
+    /// No word on these can follow any more: those of one device, or of all.
+    fn told_all(&mut self, device: Option<DeviceAddress>, out: &mut Findings) {
+        let (ready, wait) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition::<Vec<_>, _>(|pending| device.is_none_or(|device| device == pending.device));
+        self.pending = wait;
+        ready.into_iter().for_each(|pending| out.push(pending.finding));
+    }
+}
+
+/// A window that never had a slot is peers' alone. One whose withdrawal failed still has it.
+fn cpu_back(window: &Window) -> bool {
+    let there = match window.slot {
+        Slot::Never | Slot::In => true,
+        Slot::Moving | Slot::Out(_) | Slot::Failed(_) => false,
+    };
+    there && window.outage.is_none()
+}

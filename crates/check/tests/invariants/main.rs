@@ -1,0 +1,11 @@
+//! How sharp the checker is: for each invariant journals that hold it and journals that break
+//! it, in one way each.
+
+mod any;
+mod end;
+mod i1;
+mod i2;
+mod i3;
+mod kernel;
+mod losses;
+mod story;

@@ -1,0 +1,225 @@
+//! QEMU's command line and the kernel's. What stands here was tried: most options are
+//! what makes a run the same every time, or fast.
+
+use crate::boot_drivers;
+use crate::topology::{Device, Property, Topology};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Slots of the root complex where the inner half finds its two windows.
+pub(crate) const JOURNAL_SLOT: &str = "1e.0";
+pub(crate) const PARCEL_SLOT: &str = "1d.0";
+
+/// Bytes of the journal and of the results parcel; PCI wants a power of two.
+pub(crate) const JOURNAL_SIZE: usize = 64 << 20;
+pub(crate) const PARCEL_SIZE: usize = 64 << 20;
+
+/// Where QEMU finds the machine's private files. None of it gets inside.
+pub(crate) struct Files {
+    /// Absent: the kernel is read from where the user has it.
+    pub(crate) kernel: Option<String>,
+    pub(crate) initramfs: String,
+    pub(crate) journal: String,
+    pub(crate) parcel: String,
+}
+
+impl Files {
+    /// Names for a command line that is only shown.
+    pub(crate) fn shown(unpacked: bool) -> Self {
+        Self {
+            kernel: unpacked.then(|| "KERNEL".to_owned()),
+            initramfs: "INITRAMFS".to_owned(),
+            journal: "JOURNAL".to_owned(),
+            parcel: "PARCEL".to_owned(),
+        }
+    }
+}
+
+/// What the command line is made from.
+pub(crate) struct Machine<'a> {
+    pub(crate) emulator: &'a Path,
+    pub(crate) kernel: &'a Path,
+    pub(crate) files: Files,
+    pub(crate) topology: &'a Topology,
+    pub(crate) fast: bool,
+    pub(crate) console: PathBuf,
+    pub(crate) append: &'a str,
+}
+
+impl Machine<'_> {
+    /// Program and arguments.
+    pub(crate) fn command(&self) -> Vec<String> {
+        let mut line = vec![text(self.emulator)];
+        line.extend(SWITCHES.map(str::to_owned));
+        let mut add = |option: &str, value: String| line.extend([option.to_owned(), value]);
+        for (option, value) in self.time().iter().chain(BASE) {
+            add(option, (*value).to_owned());
+        }
+        add("-m", self.topology.memory.clone());
+        add("-kernel", self.files.kernel.clone().unwrap_or_else(|| text(self.kernel)));
+        add("-initrd", self.files.initramfs.clone());
+        add("-append", self.kernel_command_line());
+        add("-chardev", format!("file,id=console,path={}", text(&self.console).replace(',', ",,")));
+        add("-serial", "chardev:console".to_owned());
+        for (id, file, size, slot) in [
+            ("journal", &self.files.journal, JOURNAL_SIZE, JOURNAL_SLOT),
+            ("parcel", &self.files.parcel, PARCEL_SIZE, PARCEL_SLOT),
+        ] {
+            add("-object", format!("memory-backend-file,id={id},share=on,mem-path={file},size={size}"));
+            add("-device", format!("ivshmem-plain,memdev={id},addr={slot}"));
+        }
+        for global in &self.topology.globals {
+            add("-global", global.clone());
+        }
+        for device in &self.topology.devices {
+            if let Some(backend) = &device.backend {
+                add("-drive", format!("if=none,id={}{}", drive_of(device), options(backend)));
+            }
+            add("-device", device_option(device));
+        }
+        line
+    }
+
+    fn time(&self) -> &'static [(&'static str, &'static str)] {
+        if self.fast { FAST } else { VIRTUAL }
+    }
+
+    fn kernel_command_line(&self) -> String {
+        let mut words = KERNEL.to_owned();
+        if !self.fast {
+            words += KERNEL_VIRTUAL;
+        }
+        let unwanted = boot_drivers::unwanted(self.topology);
+        if !unwanted.is_empty() {
+            words = words + " initcall_blacklist=" + &unwanted.join(",");
+        }
+        if !self.append.is_empty() {
+            words = words + " " + self.append;
+        }
+        words
+    }
+}
+
+/// Time is counted instructions, one is two nanoseconds, and idle time is skipped.
+const VIRTUAL: &[(&str, &str)] =
+    &[("-accel", "tcg,thread=single"), ("-icount", "shift=1,sleep=off"), ("-smp", "1"), ("-seed", "1")];
+
+/// Time is the host's.
+const FAST: &[(&str, &str)] = &[("-accel", "tcg,thread=multi"), ("-smp", "2")];
+
+const SWITCHES: [&str; 3] = ["-nodefaults", "-no-user-config", "-no-reboot"];
+
+const BASE: &[(&str, &str)] = &[
+    ("-rtc", "base=2026-01-01T00:00:00,clock=vm"),
+    // Nothing nobody asked for: each device left out is a probe the kernel need not make.
+    ("-M", "q35,i8042=off,sata=off,smbus=off,vmport=off"),
+    // Numbers drawn from the host would differ from run to run.
+    ("-cpu", "max,-rdrand,-rdseed"),
+    // SeaBIOS polls the devices, and how often depends on the host.
+    ("-bios", "qboot.rom"),
+    ("-display", "none"),
+    // First, so that every device after it is behind it.
+    ("-device", "intel-iommu,x-scalable-mode=off"),
+];
+
+/// A panic reboots, which ends QEMU; nothing moves in memory; what nobody uses is not
+/// probed. `quiet`: the journal has the log, the serial line would slow the boot.
+const KERNEL: &str = "console=ttyS0 quiet panic=-1 nokaslr norandmaps random.trust_cpu=off intel_iommu=on \
+     no_timer_check 8250.nr_uarts=1 pty.legacy_count=0 \
+     sysctl.kernel.hung_task_timeout_secs=30 sysctl.kernel.hung_task_warnings=-1";
+
+/// Calibrating the local timer spins on the clock for 100 ms of virtual time, which is the
+/// slowest thing there is to emulate: 1.7 of 4 seconds of the boot. The HPET serves as well.
+const KERNEL_VIRTUAL: &str = " nolapic_timer";
+
+fn device_option(device: &Device) -> String {
+    let mut option = format!("{},id={},addr={}", device.model, id_of(&device.name), device.slot);
+    if let Some(bus) = &device.bus {
+        option += &format!(",bus={}", id_of(bus));
+    }
+    if device.backend.is_some() {
+        option += &format!(",drive={}", drive_of(device));
+    }
+    option + &options(&device.properties)
+}
+
+/// QEMU gives a port's bus the port's id, and an id may not be the name of a property
+/// (`port`, `bus`).
+fn id_of(name: &str) -> String {
+    format!("lab-{name}")
+}
+
+fn drive_of(device: &Device) -> String {
+    format!("drive-{}", device.name)
+}
+
+fn options(table: &BTreeMap<String, Property>) -> String {
+    table.iter().map(|(key, value)| format!(",{key}={value}")).collect()
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// A command line as a shell reads it.
+pub(crate) fn shell_quoted(line: &[String]) -> String {
+    let quoted = line.iter().map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(fast: bool) -> String {
+        let topology = Topology::named_or_file("nvme-edu").unwrap();
+        let machine = Machine {
+            emulator: Path::new("qemu"),
+            kernel: Path::new("bzImage"),
+            files: Files::shown(false),
+            topology: &topology,
+            fast,
+            console: PathBuf::from("a,b/console.log"),
+            append: "initcall_debug",
+        };
+        shell_quoted(&machine.command())
+    }
+
+    #[test]
+    fn has_every_device_where_the_topology_puts_it() {
+        let line = command(false);
+        for part in [
+            "-drive if=none,id=drive-nvme,driver=null-co,read-zeroes=on,size=64M",
+            "-device nvme,id=lab-nvme,addr=03.0,drive=drive-nvme,cmb_size_mb=16,legacy-cmb=on,serial=barkeep",
+            "-device edu,id=lab-edu,addr=04.0,dma_mask=0xffffffffffffffff",
+            "-device ivshmem-plain,memdev=journal,addr=1e.0",
+            "path=a,,b/console.log",
+            " initcall_debug'",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        let at = |part: &str| line.find(part).unwrap();
+        assert!(at("intel-iommu") < at("ivshmem-plain"), "the IOMMU stands before what it translates for");
+    }
+
+    #[test]
+    fn virtual_time_is_the_default() {
+        assert!(
+            command(false).contains("-icount shift=1,sleep=off") && command(false).contains("nolapic_timer")
+        );
+        assert!(!command(true).contains("icount") && !command(true).contains("nolapic_timer"));
+    }
+
+    #[test]
+    fn quoting_survives_a_shell() {
+        let words = ["plain", "two words", "it's", "", "$HOME"].map(str::to_owned);
+        assert_eq!(shell_quoted(&words), r"plain 'two words' 'it'\''s' '' '$HOME'");
+    }
+}

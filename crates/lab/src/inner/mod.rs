@@ -1,0 +1,130 @@
+//! Inside the machine: PID 1.
+//!
+//! It mounts what a program expects, finds the two windows of shared memory, follows the
+//! kernel's log, binds the topology's devices, runs the inner command as a child, and packs
+//! what that left in `/out`. It never ends without an event that says why.
+
+mod bind;
+mod command;
+mod kmsg;
+mod mounts;
+mod pack;
+mod power;
+mod preflight;
+mod windows;
+
+use crate::command_line::{JOURNAL_SLOT, PARCEL_SLOT};
+use crate::error::{EXIT_TESTBED, EXIT_USAGE};
+use crate::inside::{self, Orders};
+use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
+use std::fs;
+use std::io;
+use std::panic;
+use std::path::{Path, PathBuf};
+
+/// The directory whose files come out.
+pub const OUT: &str = "/out";
+
+/// Whether this process is PID 1 of the emulated machine. To be asked before the command
+/// line is looked at: the kernel puts words of its own there.
+pub fn is_lab_init() -> bool {
+    std::process::id() == 1 && Path::new(inside::PATH).exists()
+}
+
+/// What keeps the inner command from running.
+#[derive(Debug, thiserror::Error)]
+enum InnerError {
+    #[error("the kernel lacks {0}")]
+    Kernel(String),
+    #[error("device `{name}`: nothing answers at {slot}{}", behind(bus.as_deref()))]
+    NoDevice { name: String, slot: String, bus: Option<String> },
+    #[error("device `{name}` cannot be bound to {driver}: {why}")]
+    Bind { name: String, driver: String, why: String },
+    #[error("cannot start {0}: {1}")]
+    Start(PathBuf, #[source] io::Error),
+    #[error("`exec` needs the program to run")]
+    NoProgram,
+    #[error("{0}: {1}")]
+    Io(&'static str, #[source] io::Error),
+}
+
+impl InnerError {
+    /// 2 where kernel, topology or command were the wrong ones to name.
+    fn exit_code(&self) -> i32 {
+        match self {
+            Self::Io(..) => EXIT_TESTBED,
+            _ => EXIT_USAGE,
+        }
+    }
+}
+
+fn behind(bus: Option<&str>) -> String {
+    bus.map(|bus| format!(" behind `{bus}`")).unwrap_or_default()
+}
+
+/// Does everything PID 1 does, and switches the machine off.
+pub fn init_main() -> ! {
+    match set_up() {
+        Ok((orders, journal)) => live(&orders, &journal),
+        // The serial console is all there is to say it on; outside it reads as a death.
+        Err(error) => eprintln!("barkeep: PID 1 cannot set up its journal: {error}"),
+    }
+    power::off()
+}
+
+fn set_up() -> Result<(Orders, Journal), Box<dyn std::error::Error>> {
+    mounts::mount_all()?;
+    let orders: Orders = serde_json::from_slice(&fs::read(inside::PATH)?)?;
+    let (file, size) = windows::open(JOURNAL_SLOT)?;
+    let journal = Journal::create(file, size, Lane::Lab, orders.clock())?;
+    Ok((orders, journal))
+}
+
+fn live(orders: &Orders, journal: &Journal) {
+    end_loudly_on_panic(journal.clone());
+    let log = kmsg::Follower::start(journal.clone());
+    let status = work(orders, journal).unwrap_or_else(|error| {
+        journal.emit(lab_event(error.to_string()).result(error.exit_code()));
+        error.exit_code()
+    });
+    match log {
+        Ok(log) => log.drain(),
+        Err(error) => journal.emit(lab_event(format!("the kernel's log cannot be read: {error}"))),
+    }
+    let status = match pack_results(journal) {
+        Ok(()) => status,
+        Err(error) => {
+            journal.emit(lab_event(format!("the results cannot be packed: {error}")));
+            EXIT_TESTBED
+        }
+    };
+    journal.finish(status);
+}
+
+fn work(orders: &Orders, journal: &Journal) -> Result<i32, InnerError> {
+    mounts::raise_limits().map_err(|error| InnerError::Io("cannot raise limits", error.into()))?;
+    let exports = orders.devices.iter().any(|device| device.bind.as_deref() == Some(bind::VFIO));
+    if exports {
+        preflight::check()?;
+    }
+    let devices = bind::bind_all(&orders.devices, journal)?;
+    command::run(orders, &devices, journal)
+}
+
+fn pack_results(journal: &Journal) -> io::Result<()> {
+    let (file, size) = windows::open(PARCEL_SLOT)?;
+    pack::pack(Path::new(OUT), file, size, journal)
+}
+
+/// An event of the testbed's own.
+fn lab_event(text: String) -> Event {
+    Event::new(Kind::Degraded, Actor::Lab).text(text)
+}
+
+fn end_loudly_on_panic(journal: Journal) {
+    panic::set_hook(Box::new(move |info| {
+        journal.emit(lab_event(format!("PID 1: {info}")).result(EXIT_TESTBED));
+        journal.finish(EXIT_TESTBED);
+        power::off()
+    }));
+}

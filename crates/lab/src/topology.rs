@@ -1,0 +1,206 @@
+//! Which devices the emulated machine has, where they sit and who drives them.
+//!
+//! A topology is a TOML file; `docs/topology.md` lists its keys. The ones in
+//! `crates/lab/topologies` are compiled in and known by name.
+
+use crate::nearest::{nearest, with_suggestion};
+use crate::topology_rules;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+/// The compiled-in topologies: name and text.
+const BUILT_IN: &[(&str, &str)] = &[("nvme-edu", include_str!("../topologies/nvme-edu.toml"))];
+
+/// The version of the file format this crate reads.
+pub const VERSION: u32 = 1;
+
+/// The emulated machine's devices.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topology {
+    /// Version of the file format; [`VERSION`].
+    pub version: u32,
+    /// What reports call it.
+    pub name: String,
+    /// The machine's memory as QEMU writes it: `512M`, `1G`.
+    #[serde(default = "default_memory")]
+    pub memory: String,
+    /// QEMU `-global` settings, as `driver.property=value`.
+    #[serde(default)]
+    pub globals: Vec<String>,
+    /// The devices, in the order QEMU makes them: a port before what is behind it.
+    #[serde(default, rename = "device")]
+    pub devices: Vec<Device>,
+}
+
+/// One PCI device.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// What scenarios and reports call it.
+    pub name: String,
+    /// QEMU's name for the device model.
+    pub model: String,
+    /// Device and function number, `03.0`, on its bus.
+    pub slot: String,
+    /// Name of the port or bridge it sits behind; absent: the root complex.
+    pub bus: Option<String>,
+    /// Who drives it inside: a driver's name (`vfio-pci`), or `none`; absent: whoever the
+    /// kernel chose.
+    pub bind: Option<String>,
+    /// QEMU's properties of the model.
+    #[serde(default)]
+    pub properties: BTreeMap<String, Property>,
+    /// The drive behind a storage device.
+    pub backend: Option<BTreeMap<String, Property>>,
+}
+
+/// The value of a QEMU property.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Property {
+    /// Written as `on` or `off`.
+    Switch(bool),
+    /// Written in decimal.
+    Number(i64),
+    /// Written as it is.
+    Text(String),
+}
+
+impl std::fmt::Display for Property {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Switch(true) => f.write_str("on"),
+            Self::Switch(false) => f.write_str("off"),
+            Self::Number(n) => n.fmt(f),
+            // QEMU splits its options at commas; a doubled one stands for itself.
+            Self::Text(text) => f.write_str(&text.replace(',', ",,")),
+        }
+    }
+}
+
+/// Why there is no such topology.
+#[derive(Debug, thiserror::Error)]
+pub enum TopologyError {
+    /// Neither a known name nor a file.
+    #[error("{}", with_suggestion(format!("no topology `{name}`: known are {}; or name a .toml file", Topology::names().join(", ")), nearest(name, Topology::names())))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the topology {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, a key is unknown or missing, or a value of the wrong type.
+    #[error("{}", with_suggestion(message.clone(), suggestion.clone()))]
+    Syntax {
+        /// The parser's words, with line and column.
+        message: String,
+        /// The known key nearest to an unknown one.
+        suggestion: Option<String>,
+    },
+    /// It says something that cannot be.
+    #[error("topology `{name}`: {problem}")]
+    Invalid {
+        /// The topology's name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Topology {
+    /// The names of the compiled-in topologies.
+    pub fn names() -> Vec<&'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// A compiled-in topology by its name, or the one in a file.
+    ///
+    /// # Errors
+    /// There is neither, or the file is not a valid topology.
+    pub fn named_or_file(name: &str) -> Result<Self, TopologyError> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            return Self::parse(text);
+        }
+        // A bare word that is no file was meant as a name; anything else as a path.
+        let path = PathBuf::from(name);
+        if !name.contains('/') && !name.ends_with(".toml") && !path.exists() {
+            return Err(TopologyError::Unknown { name: name.to_owned() });
+        }
+        let text = fs::read_to_string(&path).map_err(|source| TopologyError::Unreadable { path, source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads a topology's text.
+    ///
+    /// # Errors
+    /// It is not one, or says something that cannot be.
+    pub fn parse(text: &str) -> Result<Self, TopologyError> {
+        let topology: Self = toml::from_str(text).map_err(|error| syntax(&error))?;
+        match topology_rules::broken_by(&topology) {
+            Some(problem) => Err(TopologyError::Invalid { name: topology.name, problem }),
+            None => Ok(topology),
+        }
+    }
+}
+
+fn default_memory() -> String {
+    "1G".to_owned()
+}
+
+/// The parser names the unknown key first, then the ones it knows, all in backquotes.
+fn syntax(error: &toml::de::Error) -> TopologyError {
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let suggestion = match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(unknown)) => nearest(unknown, quoted),
+        _ => None,
+    };
+    TopologyError::Syntax { message: error.to_string().trim_end().to_owned(), suggestion }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_compiled_in_topology_is_valid_and_named_after_itself() {
+        for name in Topology::names() {
+            assert_eq!(Topology::named_or_file(name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = Topology::named_or_file("nvme-edo").unwrap_err().to_string();
+        assert!(error.contains("known are nvme-edu") && error.contains("did you mean `nvme-edu`"), "{error}");
+        assert!(matches!(Topology::named_or_file("./none.toml"), Err(TopologyError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn an_unknown_key_is_answered_with_the_nearest() {
+        let text = "version = 1\nname = 'x'\n[[device]]\nname = 'a'\nmodle = 'edu'\nslot = '03.0'\n";
+        let error = Topology::parse(text).unwrap_err().to_string();
+        assert!(error.contains("did you mean `model`") && error.contains("line 5"), "{error}");
+        let error = Topology::parse("version = 1\nnmae = 'x'\n").unwrap_err().to_string();
+        assert!(error.contains("did you mean `name`"), "{error}");
+    }
+
+    #[test]
+    fn values_are_written_as_qemu_reads_them() {
+        let text = "version = 1\nname = 'x'\n[[device]]\nname = 'a'\nmodel = 'm'\nslot = '03.0'\n\
+                    properties = { on = true, off = false, n = 16, t = 'a,b' }\n";
+        let topology = Topology::parse(text).unwrap();
+        let written: Vec<_> =
+            topology.devices[0].properties.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(written, ["n=16", "off=off", "on=on", "t=a,,b"]);
+    }
+}

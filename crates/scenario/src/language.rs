@@ -1,0 +1,422 @@
+//! A scenario as it is written down. `docs/interfaces.md` is the reference.
+
+use crate::nearest;
+use crate::units::{Size, duration_field, size_field};
+use serde::Deserialize;
+use std::fmt;
+use std::time::Duration;
+
+/// The version of the language this crate reads.
+pub const VERSION: u32 = 1;
+/// The most actions a scenario may come to, repeats counted out.
+pub const MOST_ACTIONS: u64 = 1_000_000;
+
+/// A scenario.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What reports call it.
+    pub name: String,
+    /// The emulated machine, in lane `lab`.
+    pub topology: Option<String>,
+    /// The guest.
+    #[serde(default)]
+    pub guest: Guest,
+    /// What is done, in order.
+    #[serde(rename = "action")]
+    pub actions: Vec<Action>,
+}
+
+/// The guest a scenario needs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Guest {
+    /// vCPUs, 1–64.
+    pub vcpus: u16,
+    /// RAM.
+    #[serde(deserialize_with = "size_field")]
+    pub memory: Size,
+}
+
+impl Default for Guest {
+    fn default() -> Self {
+        Self { vcpus: 1, memory: Size(64 << 20) }
+    }
+}
+
+/// A place in a BAR.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The device's name.
+    pub device: String,
+    /// BAR index.
+    pub bar: u8,
+    /// Bytes from its start.
+    #[serde(default)]
+    pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}+{:#x}", self.device, self.bar, self.offset)
+    }
+}
+
+/// What a guest CPU is to find.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content {
+    /// The pattern.
+    #[default]
+    Holds,
+    /// All ones: nobody answers.
+    Ones,
+    /// Something, but not the pattern.
+    Differs,
+}
+
+/// What is to become of a DMA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// The data arrives and no fault is recorded.
+    Lands,
+    /// The data does not arrive and the IOMMU records the fault.
+    Faults,
+}
+
+/// One action.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields are the table of docs/interfaces.md")]
+pub enum Action {
+    /// A guest CPU writes 32-bit words.
+    Fill {
+        to: Place,
+        #[serde(default = "page")]
+        size: u64,
+        pattern: u32,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// A guest CPU reads and compares.
+    Verify {
+        at: Place,
+        #[serde(default = "page")]
+        size: u64,
+        pattern: u32,
+        #[serde(default)]
+        vcpu: usize,
+        #[serde(default)]
+        expect: Content,
+    },
+    /// An engine copies a pattern into a BAR, and what became of it is looked at.
+    Dma {
+        engine: String,
+        to: Place,
+        #[serde(default = "dma_size")]
+        size: u64,
+        pattern: u32,
+        expect: Fate,
+    },
+    /// The same, only commanded.
+    DmaStart {
+        engine: String,
+        to: Place,
+        #[serde(default = "dma_size")]
+        size: u64,
+        pattern: u32,
+    },
+    /// What became of it.
+    DmaFinish { engine: String, expect: Fate },
+    /// PCIe FLR, written bare.
+    Flr {
+        device: String,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// Advanced Features FLR.
+    AfFlr {
+        device: String,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// Memory decode off.
+    DecodeOff {
+        device: String,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// Memory decode on.
+    DecodeOn {
+        device: String,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// Power state D3hot.
+    D3hot {
+        device: String,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// Power state D0.
+    D0 {
+        device: String,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// `VFIO_DEVICE_RESET` by the VMM.
+    DeviceReset {
+        device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// The device file closed by the VMM.
+    Close { device: String },
+    /// An attach, for its errno.
+    Attach {
+        to: Place,
+        #[serde(default, deserialize_with = "duration_field")]
+        after: Duration,
+        #[serde(default)]
+        background: bool,
+        expect: String,
+    },
+    /// A vCPU writes and reads a page of a BAR, on and on.
+    Hammer {
+        at: Place,
+        vcpu: usize,
+        #[serde(default, deserialize_with = "duration_field")]
+        pause: Duration,
+    },
+    /// Ends all hammering.
+    HammerStop {
+        #[serde(default)]
+        answered: u64,
+    },
+    /// The guest halts.
+    Sleep {
+        #[serde(deserialize_with = "duration_field")]
+        time: Duration,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// The guest halts, and so should the VMM.
+    Idle {
+        #[serde(deserialize_with = "duration_field")]
+        time: Duration,
+        #[serde(default)]
+        vcpu: usize,
+    },
+    /// A list, several times.
+    Repeat {
+        times: u64,
+        #[serde(rename = "action")]
+        actions: Vec<Action>,
+    },
+}
+
+fn page() -> u64 {
+    4096
+}
+
+fn dma_size() -> u64 {
+    256
+}
+
+fn ok() -> String {
+    "ok".into()
+}
+
+/// Why a text is not a scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// Not TOML, or not of this form.
+    #[error("{0}")]
+    Syntax(String),
+    /// Another version of the language.
+    #[error("scenario version {0}; this Barkeep reads version {VERSION}")]
+    Version(u32),
+    /// It says something that cannot be.
+    #[error("scenario `{name}`: {problem}")]
+    Invalid {
+        /// Which scenario.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Scenario {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    /// See [`ScenarioError`].
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        // The version first: another one may well have keys this one does not know.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let syntax = |error: toml::de::Error| ScenarioError::Syntax(nearest::explain(&error));
+        let Versioned { version } = toml::from_str(text).map_err(syntax)?;
+        if version != VERSION {
+            return Err(ScenarioError::Version(version));
+        }
+        let scenario: Self = toml::from_str(text).map_err(syntax)?;
+        match scenario.problem() {
+            Some(problem) => Err(ScenarioError::Invalid { name: scenario.name, problem }),
+            None => Ok(scenario),
+        }
+    }
+
+    /// The names of the devices it acts on, each once, in order of appearance.
+    pub fn devices(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for_each(&self.actions, &mut |action| {
+            for name in action.devices() {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        });
+        names
+    }
+
+    fn problem(&self) -> Option<String> {
+        if !(1..=64).contains(&self.guest.vcpus) {
+            return Some(format!("{} vCPUs; 1 to 64 are possible", self.guest.vcpus));
+        }
+        if count(&self.actions).is_none_or(|n| n > MOST_ACTIONS) {
+            return Some(format!("more than {MOST_ACTIONS} actions, repeats counted out"));
+        }
+        let mut problem = None;
+        for_each(&self.actions, &mut |action| {
+            if problem.is_none() {
+                problem = action.problem(self.guest.vcpus);
+            }
+        });
+        problem
+    }
+}
+
+fn count(actions: &[Action]) -> Option<u64> {
+    actions.iter().try_fold(0u64, |sum, action| match action {
+        Action::Repeat { times, actions } => sum.checked_add(times.checked_mul(count(actions)?)?),
+        _ => sum.checked_add(1),
+    })
+}
+
+fn for_each<'a>(actions: &'a [Action], see: &mut impl FnMut(&'a Action)) {
+    for action in actions {
+        see(action);
+        if let Action::Repeat { actions, .. } = action {
+            // Recursion as deep as the file nests, which the TOML reader bounds.
+            for_each_dyn(actions, see);
+        }
+    }
+}
+
+fn for_each_dyn<'a>(actions: &'a [Action], see: &mut dyn FnMut(&'a Action)) {
+    for_each(actions, &mut |action| see(action));
+}
+
+impl Action {
+    fn devices(&self) -> Vec<&str> {
+        match self {
+            Self::Fill { to, .. } | Self::Attach { to, .. } => vec![&to.device],
+            Self::Verify { at, .. } | Self::Hammer { at, .. } => vec![&at.device],
+            Self::Dma { engine, to, .. } | Self::DmaStart { engine, to, .. } => vec![&to.device, engine],
+            Self::DmaFinish { engine, .. } => vec![engine],
+            Self::Flr { device, .. }
+            | Self::AfFlr { device, .. }
+            | Self::DecodeOff { device, .. }
+            | Self::DecodeOn { device, .. }
+            | Self::D3hot { device, .. }
+            | Self::D0 { device, .. }
+            | Self::DeviceReset { device, .. }
+            | Self::Close { device } => vec![device],
+            Self::HammerStop { .. } | Self::Sleep { .. } | Self::Idle { .. } | Self::Repeat { .. } => vec![],
+        }
+    }
+
+    fn vcpu(&self) -> usize {
+        match self {
+            Self::Fill { vcpu, .. }
+            | Self::Verify { vcpu, .. }
+            | Self::Flr { vcpu, .. }
+            | Self::AfFlr { vcpu, .. }
+            | Self::DecodeOff { vcpu, .. }
+            | Self::DecodeOn { vcpu, .. }
+            | Self::D3hot { vcpu, .. }
+            | Self::D0 { vcpu, .. }
+            | Self::Hammer { vcpu, .. }
+            | Self::Sleep { vcpu, .. }
+            | Self::Idle { vcpu, .. } => *vcpu,
+            Self::Dma { .. }
+            | Self::DmaStart { .. }
+            | Self::DmaFinish { .. }
+            | Self::DeviceReset { .. }
+            | Self::Close { .. }
+            | Self::Attach { .. }
+            | Self::HammerStop { .. }
+            | Self::Repeat { .. } => 0,
+        }
+    }
+
+    fn problem(&self, vcpus: u16) -> Option<String> {
+        if self.vcpu() >= usize::from(vcpus) {
+            return Some(format!("`{self}` is for vCPU {}, but the guest has {vcpus}", self.vcpu()));
+        }
+        let (size, most, multiple, what) = match self {
+            Self::Fill { size, .. } | Self::Verify { size, .. } => (*size, 1 << 30, 4, "size"),
+            Self::Dma { size, .. } | Self::DmaStart { size, .. } => (*size, 4096, 4, "size"),
+            Self::Hammer { at, .. } => (at.offset.max(4096), u64::MAX, 4096, "offset"),
+            _ => return None,
+        };
+        let fits = (multiple..=most).contains(&size) && size.is_multiple_of(multiple);
+        (!fits).then(|| format!("`{self}`: the {what} must be a multiple of {multiple}, {most} at the most"))
+    }
+}
+
+impl fmt::Display for Action {
+    /// The action in a few words, as the journal and the timeline show it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fill { to, pattern, .. } => write!(f, "fill {to} with {pattern:#010x}"),
+            Self::Verify { at, pattern, expect: Content::Holds, .. } => {
+                write!(f, "verify {at} holds {pattern:#010x}")
+            }
+            Self::Verify { at, expect: Content::Ones, .. } => write!(f, "verify {at} reads all ones"),
+            Self::Verify { at, pattern, expect: Content::Differs, .. } => {
+                write!(f, "verify {at} does not hold {pattern:#010x}")
+            }
+            Self::Dma { engine, to, expect: Fate::Lands, .. } => write!(f, "DMA {engine} to {to} lands"),
+            Self::Dma { engine, to, expect: Fate::Faults, .. } => write!(f, "DMA {engine} to {to} faults"),
+            Self::DmaStart { engine, to, .. } => write!(f, "DMA {engine} to {to} in flight"),
+            Self::DmaFinish { engine, expect: Fate::Lands } => write!(f, "DMA of {engine} lands"),
+            Self::DmaFinish { engine, expect: Fate::Faults } => write!(f, "DMA of {engine} faults"),
+            Self::Flr { device, .. } => write!(f, "FLR {device}"),
+            Self::AfFlr { device, .. } => write!(f, "AF FLR {device}"),
+            Self::DecodeOff { device, .. } => write!(f, "decode off {device}"),
+            Self::DecodeOn { device, .. } => write!(f, "decode on {device}"),
+            Self::D3hot { device, .. } => write!(f, "D3hot {device}"),
+            Self::D0 { device, .. } => write!(f, "D0 {device}"),
+            Self::DeviceReset { device, .. } => write!(f, "device reset {device}"),
+            Self::Close { device } => write!(f, "close {device}"),
+            Self::Attach { to, expect, .. } => write!(f, "attach {to} gives {expect}"),
+            Self::Hammer { at, vcpu, .. } => write!(f, "hammer {at} on vCPU {vcpu}"),
+            Self::HammerStop { .. } => write!(f, "hammering ends"),
+            Self::Sleep { time, .. } => write!(f, "sleep {} us", time.as_micros()),
+            Self::Idle { time, .. } => write!(f, "idle {} us", time.as_micros()),
+            Self::Repeat { times, actions } => write!(f, "{times} times {} actions", actions.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "language_test.rs"]
+mod tests;

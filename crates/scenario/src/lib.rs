@@ -1,0 +1,22 @@
+//! The scenario language, and the runner that carries a scenario out in any lane.
+//!
+//! [`language`] is what `docs/interfaces.md` says in TOML, [`runner`] carries the actions out
+//! one after the other on a [`World`], which each lane provides. The runner writes what was
+//! *observed*: it never concludes from what was commanded.
+
+mod dma;
+mod hammer;
+pub mod language;
+pub mod nearest;
+pub mod runner;
+pub mod units;
+pub mod world;
+
+pub use language::{Action, Scenario, ScenarioError};
+pub use runner::{RunError, run};
+pub use world::{DeviceRef, IommuFault, Register, World};
+
+/// The scenario `barkeep run` does without one: the main job.
+pub const MAIN_JOB: &str = include_str!("../scenarios/main-job.toml");
+/// Four vCPUs hammering a BAR through decode flaps and FLRs.
+pub const HAMMER: &str = include_str!("../scenarios/hammer.toml");

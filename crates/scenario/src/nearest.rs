@@ -1,0 +1,41 @@
+//! "Did you mean": the known word nearest to a mistyped one.
+
+/// The candidate nearest to `word`, `None` where nothing is near enough to be meant.
+pub fn nearest<S: AsRef<str>>(word: &str, candidates: impl IntoIterator<Item = S>) -> Option<String> {
+    let measured = candidates.into_iter().map(|c| (strsim::damerau_levenshtein(word, c.as_ref()), c));
+    let (distance, candidate) = measured.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (word.len() / 3).max(2)).then(|| candidate.as_ref().to_owned())
+}
+
+/// `message`, with the suggestion if there is one.
+pub fn with_suggestion(message: String, suggestion: Option<String>) -> String {
+    match suggestion {
+        Some(word) => format!("{message}; did you mean `{word}`?"),
+        None => message,
+    }
+}
+
+/// What a TOML reader says of an unknown key or word, with the nearest known one: it names
+/// the unknown one first, then those it knows, all in backquotes.
+pub fn explain(error: &toml::de::Error) -> String {
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let suggestion = match (unknown, quoted.next()) {
+        (true, Some(word)) => nearest(word, quoted),
+        _ => None,
+    };
+    with_suggestion(error.to_string().trim_end().to_owned(), suggestion)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        assert_eq!(nearest("modle", ["name", "model"]).as_deref(), Some("model"));
+        assert_eq!(nearest("zzzzzz", ["name", "model"]), None);
+        assert_eq!(nearest("x", Vec::<String>::new()), None);
+    }
+}

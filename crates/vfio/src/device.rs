@@ -1,0 +1,231 @@
+//! One vfio-pci device: opened, described, read, written, exported, closed.
+
+use crate::space::Space;
+use crate::sys::{self, HostMapping};
+use crate::sysfs::{self, NotUsable};
+use barkeep_export::Errno;
+use barkeep_journal::DeviceAddress;
+use barkeep_pci::layout::{Layout, LayoutError};
+use barkeep_pci::windows::Window;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::{PoisonError, RwLock};
+use vfio_bindings::bindings::vfio::VFIO_PCI_CONFIG_REGION_INDEX;
+use vfio_ioctls::{VfioDevice, VfioError, VfioRegionDmaRange};
+
+/// Bytes of config space that are read at the most.
+const CONFIG_SIZE: usize = 4096;
+
+/// Why a device could not be opened or exported.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// It is not there or not bound.
+    #[error(transparent)]
+    NotUsable(#[from] NotUsable),
+    /// Its character device cannot be opened.
+    #[error("cannot open the VFIO device of {0}; is it in use, and may you read and write it?")]
+    Open(DeviceAddress, #[source] VfioError),
+    /// A second handle to it was refused.
+    #[error("cannot duplicate the device file of {0}")]
+    Duplicate(DeviceAddress, #[source] std::io::Error),
+    /// It cannot be bound to the iommufd or attached to the IOAS.
+    #[error("cannot bind {0} to the I/O address space; is its IOMMU group shared with a device in use?")]
+    Bind(DeviceAddress, #[source] VfioError),
+    /// Its config space cannot be read.
+    #[error("cannot read the config space of {0}")]
+    Config(DeviceAddress, #[source] Errno),
+    /// Its config space makes no sense.
+    #[error("cannot make sense of the config space of {0}")]
+    Layout(DeviceAddress, #[source] LayoutError),
+    /// The kernel cannot export BARs.
+    #[error(
+        "this kernel exports no BAR of {0} as a dma-buf; it needs Linux 6.19 or newer with \
+         CONFIG_VFIO_PCI_DMABUF (on when VFIO_PCI, PCI_P2PDMA and DMA_SHARED_BUFFER are)"
+    )]
+    NoExport(DeviceAddress, #[source] Errno),
+    /// This BAR cannot be exported.
+    #[error("cannot export BAR {bar} of {address}")]
+    Export {
+        /// Which device.
+        address: DeviceAddress,
+        /// Which BAR.
+        bar: u8,
+        /// What the kernel said.
+        source: VfioError,
+    },
+    /// This BAR cannot be mapped.
+    #[error("cannot map BAR {bar} of {address}")]
+    Map {
+        /// Which device.
+        address: DeviceAddress,
+        /// Which BAR.
+        bar: u8,
+        /// What the kernel said.
+        source: Errno,
+    },
+}
+
+/// What there is while the device is open. Every field holds the device file open; they go
+/// together, or the kernel does not take access away.
+struct Open {
+    /// Host mappings that memory slots stand on.
+    mappings: Vec<HostMapping>,
+    /// For reads and writes whose errno matters: `region_read` and `region_write` of
+    /// `VfioDevice` swallow it.
+    file: File,
+    device: VfioDevice,
+}
+
+/// A device; after [`Device::close`] every access is ENODEV.
+pub struct Device {
+    address: DeviceAddress,
+    layout: Layout,
+    config_offset: u64,
+    region_offsets: [u64; 6],
+    /// Read guards are held over accesses, also over the config write that resets; nobody
+    /// ever waits for them but `close`, which the driver starts only when no event is on.
+    open: RwLock<Option<Open>>,
+}
+
+impl Device {
+    /// Opens a function that vfio-pci has, into a VM's I/O address space.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    pub fn open(address: DeviceAddress, space: &Space) -> Result<Self, DeviceError> {
+        let folder = sysfs::usable(address)?;
+        let file = VfioDevice::open_cdev(&folder).map_err(|e| DeviceError::Open(address, e))?;
+        let own = file.try_clone().map_err(|e| DeviceError::Duplicate(address, e))?;
+        let device =
+            VfioDevice::new_from_fd(file, space.vfio(), true).map_err(|e| DeviceError::Bind(address, e))?;
+        let config_offset = device.get_region_offset(VFIO_PCI_CONFIG_REGION_INDEX);
+        let size = (device.get_region_size(VFIO_PCI_CONFIG_REGION_INDEX) as usize).min(CONFIG_SIZE);
+        let mut config = vec![0; size];
+        read_exact(&own, config_offset, &mut config).map_err(|e| DeviceError::Config(address, e))?;
+        let sizes = std::array::from_fn(|bar| device.get_region_size(bar as u32));
+        let mut layout = Layout::parse(&config, &sizes).map_err(|e| DeviceError::Layout(address, e))?;
+        layout.is_virtual_function = sysfs::is_virtual_function(&folder);
+        let region_offsets = std::array::from_fn(|bar| device.get_region_offset(bar as u32));
+        let open = RwLock::new(Some(Open { mappings: Vec::new(), file: own, device }));
+        Ok(Self { address, layout, config_offset, region_offsets, open })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> DeviceAddress {
+        self.address
+    }
+
+    /// What it is.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Reads config space.
+    ///
+    /// # Errors
+    /// The errno of the read; ENODEV once closed.
+    pub fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.with(|open| read_exact(&open.file, self.config_offset + u64::from(offset), bytes))
+    }
+
+    /// Writes config space. May take a reset's time: 100 ms and up to 60 s.
+    ///
+    /// # Errors
+    /// The errno of the write; ENODEV once closed.
+    pub fn config_write(&self, offset: u16, bytes: &[u8]) -> Result<(), Errno> {
+        self.with(|open| write_exact(&open.file, self.config_offset + u64::from(offset), bytes))
+    }
+
+    /// Reads a BAR through the device file, which asks the kernel each time whether the
+    /// function decodes, instead of ending in SIGBUS as a mapping would.
+    ///
+    /// # Errors
+    /// EIO while memory decode is off; ENODEV once closed.
+    pub fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.with(|open| read_exact(&open.file, self.region_offsets[usize::from(bar)] + offset, bytes))
+    }
+
+    /// Writes a BAR through the device file.
+    ///
+    /// # Errors
+    /// As [`Self::region_read`].
+    pub fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.with(|open| write_exact(&open.file, self.region_offsets[usize::from(bar)] + offset, bytes))
+    }
+
+    /// `VFIO_DEVICE_RESET`.
+    ///
+    /// # Errors
+    /// EINVAL if no reset works; else the reset's own errno; ENODEV once closed.
+    pub fn reset(&self) -> Result<(), Errno> {
+        self.with(|open| sys::device_reset(&open.file))
+    }
+
+    /// Exports a window as a dma-buf of its own.
+    ///
+    /// # Errors
+    /// See [`DeviceError`]: the kernel lacks the feature, or refuses this range.
+    pub fn export(&self, window: &Window) -> Result<File, DeviceError> {
+        let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = guard.as_ref().ok_or(DeviceError::NoExport(self.address, Errno::NODEV))?;
+        sys::probe_dma_buf(&open.file).map_err(|e| DeviceError::NoExport(self.address, e))?;
+        let range = VfioRegionDmaRange { offset: window.offset, length: window.size };
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+        let exported = open.device.export_dma_buf(window.bar.into(), &[range], flags.bits());
+        match exported {
+            Ok(Some(file)) => Ok(file),
+            Ok(None) => Err(DeviceError::NoExport(self.address, Errno::NOTTY)),
+            Err(source) => Err(DeviceError::Export { address: self.address, bar: window.bar, source }),
+        }
+    }
+
+    /// Maps a window for memory slots; gives its host address. It stays mapped until the
+    /// device is closed.
+    ///
+    /// # Errors
+    /// The errno of `mmap`.
+    pub fn map(&self, window: &Window) -> Result<u64, DeviceError> {
+        let failed = |source| DeviceError::Map { address: self.address, bar: window.bar, source };
+        let mut guard = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let open = guard.as_mut().ok_or(failed(Errno::NODEV))?;
+        let offset = self.region_offsets[usize::from(window.bar)] + window.offset;
+        let mapping = HostMapping::new(&open.file, offset, window.size as usize).map_err(failed)?;
+        let address = mapping.address();
+        open.mappings.push(mapping);
+        Ok(address)
+    }
+
+    /// A handle for KVM's VFIO device (`KVM_DEV_VFIO_FILE_ADD`), gone with the close.
+    ///
+    /// # Errors
+    /// What `use_file` gives, or ENODEV once closed.
+    pub fn with_file<T>(&self, use_file: impl FnOnce(&File) -> Result<T, Errno>) -> Result<T, Errno> {
+        self.with(|open| use_file(&open.file))
+    }
+
+    /// Gives up every reference to the device file this process has, mappings first: each of
+    /// them keeps it open, and the kernel takes access away with the last one.
+    pub fn close(&self) {
+        let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Open { mappings, file, device }) = open else {
+            return;
+        };
+        drop(mappings);
+        drop(file);
+        // Detaches from the IOAS, then closes.
+        drop(device);
+    }
+
+    fn with<T>(&self, access: impl FnOnce(&Open) -> Result<T, Errno>) -> Result<T, Errno> {
+        let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        access(guard.as_ref().ok_or(Errno::NODEV)?)
+    }
+}
+
+fn read_exact(file: &File, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+    file.read_exact_at(bytes, offset).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+}
+
+fn write_exact(file: &File, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+    file.write_all_at(bytes, offset).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+}

@@ -1,0 +1,192 @@
+//! Where an exit of a vCPU goes: config space, serial port, the probe's doorbell, or a BAR
+//! that has no slot at this moment.
+
+use crate::map;
+use crate::msix::MsixTable;
+use crate::pci_root::PciRoot;
+use crate::probe_link::ProbeLink;
+use barkeep_export::{Answer, Driver, Function, WindowId};
+use barkeep_probe::mailbox::{DOORBELL_EXCEPTION, DOORBELL_NEXT, DOORBELL_PANIC, DOORBELL_PORT};
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use vm_superio::Trigger;
+use vm_superio::serial::{NoEvents, Serial};
+
+/// What a vCPU does after an exit was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Back into the guest.
+    Resume,
+    /// This vCPU is done.
+    Stop,
+    /// The guest asked for a reset or gave up.
+    GuestEnd(&'static str),
+}
+
+/// The serial port's interrupt line is not wired: the probe polls, and Linux consoles come
+/// with the interrupt controller's routing.
+struct NoInterrupt;
+
+impl Trigger for NoInterrupt {
+    type E = std::io::Error;
+
+    fn trigger(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One passed-through function with what the VMM keeps of it.
+struct Seat {
+    function: Arc<dyn Function>,
+    msix: Option<MsixTable>,
+}
+
+/// Everything behind the vCPUs' exits.
+pub struct Bus {
+    root: PciRoot,
+    seats: Vec<Seat>,
+    driver: Arc<Driver>,
+    probe: Option<Arc<ProbeLink>>,
+    serial: Mutex<Serial<NoInterrupt, NoEvents, Box<dyn Write + Send>>>,
+}
+
+/// A place in a BAR.
+struct Place {
+    device: usize,
+    bar: u8,
+    offset: u64,
+}
+
+impl Bus {
+    /// A bus with the functions in the order of the driver's devices.
+    pub fn new(
+        root: PciRoot,
+        functions: Vec<Arc<dyn Function>>,
+        driver: Arc<Driver>,
+        probe: Option<Arc<ProbeLink>>,
+        console: Box<dyn Write + Send>,
+    ) -> Self {
+        let seat = |function: Arc<dyn Function>| {
+            let msix = function.layout().msix.map(MsixTable::new);
+            Seat { function, msix }
+        };
+        let serial = Mutex::new(Serial::new(NoInterrupt, console));
+        Self { root, seats: functions.into_iter().map(seat).collect(), driver, probe, serial }
+    }
+
+    /// A read at a guest physical address without memory.
+    pub fn mmio_read(&self, address: u64, bytes: &mut [u8]) {
+        bytes.fill(0xff);
+        if map::ECAM.contains(&address) {
+            self.root.ecam_read(address - map::ECAM.start, bytes);
+        } else if let Some(place) = self.place(address) {
+            self.bar_read(&place, bytes);
+        }
+    }
+
+    /// A write at a guest physical address without memory.
+    pub fn mmio_write(&self, address: u64, bytes: &[u8], vcpu: u16) {
+        if map::ECAM.contains(&address) {
+            self.root.ecam_write(address - map::ECAM.start, bytes, vcpu);
+        } else if let Some(place) = self.place(address) {
+            self.bar_write(&place, bytes);
+        }
+    }
+
+    /// A read from an I/O port.
+    pub fn port_read(&self, port: u16, bytes: &mut [u8]) {
+        bytes.fill(0xff);
+        if map::SERIAL.contains(&port) && bytes.len() == 1 {
+            let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
+            bytes[0] = serial.read((port - map::SERIAL.start) as u8);
+        } else if map::PCI_CONFIG_ADDRESS.contains(&port) || map::PCI_CONFIG_DATA.contains(&port) {
+            self.root.port_read(port, bytes);
+        }
+    }
+
+    /// A write to an I/O port. Rings of the probe's doorbell wait here for its next command.
+    pub fn port_write(&self, port: u16, bytes: &[u8], vcpu: u16) -> Flow {
+        if port == DOORBELL_PORT {
+            return self.doorbell(bytes, vcpu);
+        }
+        if map::SERIAL.contains(&port) && bytes.len() == 1 {
+            let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
+            // The console's own errors are the terminal's, and not the guest's to know.
+            let _ = serial.write((port - map::SERIAL.start) as u8, bytes[0]);
+        } else if map::PCI_CONFIG_ADDRESS.contains(&port) || map::PCI_CONFIG_DATA.contains(&port) {
+            self.root.port_write(port, bytes, vcpu);
+        }
+        Flow::Resume
+    }
+
+    fn doorbell(&self, bytes: &[u8], vcpu: u16) -> Flow {
+        let (Some(probe), &[a, b, c, d]) = (&self.probe, bytes) else {
+            return Flow::Resume;
+        };
+        match u32::from_le_bytes([a, b, c, d]) {
+            DOORBELL_NEXT if probe.ring(usize::from(vcpu)) => Flow::Resume,
+            DOORBELL_NEXT => Flow::Stop,
+            // The reply that follows tells of it.
+            DOORBELL_EXCEPTION => Flow::Resume,
+            DOORBELL_PANIC => Flow::GuestEnd("the probe met an exception outside of a command"),
+            _ => Flow::Resume,
+        }
+    }
+
+    fn place(&self, address: u64) -> Option<Place> {
+        for (device, seat) in self.seats.iter().enumerate() {
+            for bar in seat.function.layout().bars.iter().flatten() {
+                let start = seat.function.bar_address(bar.index);
+                if let Some(offset) = start.and_then(|start| address.checked_sub(start))
+                    && offset < bar.size
+                {
+                    return Some(Place { device, bar: bar.index, offset });
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the device itself is to be asked. Where nobody would answer, asking would at
+    /// best be refused (EIO) and at worst wait for the end of a reset.
+    fn ask_device(&self, place: &Place) -> bool {
+        let windows = self.seats[place.device].function.windows();
+        let inside = |w: &barkeep_export::Window| {
+            w.bar == place.bar && (w.offset..w.offset + w.size).contains(&place.offset)
+        };
+        match windows.iter().position(inside) {
+            Some(window) => {
+                let id = WindowId { device: place.device as u16, window: window as u16 };
+                self.driver.answer(id) == Answer::AskDevice
+            }
+            None => !self.driver.resetting(place.device as u16),
+        }
+    }
+
+    fn bar_read(&self, place: &Place, bytes: &mut [u8]) {
+        let seat = &self.seats[place.device];
+        if !self.ask_device(place) {
+            return;
+        }
+        match &seat.msix {
+            Some(msix) if msix.covers(place.bar, place.offset) => msix.read(place.bar, place.offset, bytes),
+            _ => {
+                if seat.function.region_read(place.bar, place.offset, bytes).is_err() {
+                    bytes.fill(0xff);
+                }
+            }
+        }
+    }
+
+    fn bar_write(&self, place: &Place, bytes: &[u8]) {
+        let seat = &self.seats[place.device];
+        if !self.ask_device(place) {
+            return;
+        }
+        match &seat.msix {
+            Some(msix) if msix.covers(place.bar, place.offset) => msix.write(place.bar, place.offset, bytes),
+            // A function that does not decode takes no writes: they vanish, as PCI says.
+            _ => drop(seat.function.region_write(place.bar, place.offset, bytes)),
+        }
+    }
+}

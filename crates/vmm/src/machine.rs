@@ -1,0 +1,226 @@
+//! A whole machine: made, started, stopped.
+
+use crate::boot::{self, BootError};
+use crate::bus::Bus;
+use crate::firmware::{self, FirmwareError};
+use crate::map;
+use crate::memory::Ram;
+use crate::pci_root::PciRoot;
+use crate::probe_link::ProbeLink;
+use crate::slots::Slots;
+use crate::vcpu::{Vcpu, VcpuEnd};
+use barkeep_export::{Cause, Driver, Errno, Function};
+use barkeep_journal::{Actor, Event, Journal, Kind};
+use kvm_bindings::KVM_MAX_CPUID_ENTRIES;
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use std::thread::JoinHandle;
+use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
+
+/// Why there is no machine.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// No KVM.
+    #[error("cannot open /dev/kvm; is KVM there, and may you read and write it (group kvm)?")]
+    Open(#[source] kvm_ioctls::Error),
+    /// KVM refused a part.
+    #[error("KVM cannot make {0}")]
+    Make(&'static str, #[source] kvm_ioctls::Error),
+    /// A slot for RAM was refused.
+    #[error("KVM cannot take guest memory")]
+    Ram(#[source] Errno),
+    /// The devices could not be set up.
+    #[error(transparent)]
+    Firmware(#[from] FirmwareError),
+    /// The guest could not be loaded.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// A thread or an event file descriptor could not be made.
+    #[error("cannot start {0}")]
+    Start(&'static str, #[source] std::io::Error),
+}
+
+/// KVM's VM, before it has devices: slots and RAM.
+pub struct Shell {
+    kvm: Kvm,
+    vm: Arc<VmFd>,
+    slots: Slots,
+    ram: Arc<Ram>,
+}
+
+impl Shell {
+    /// A VM with RAM and interrupt controllers.
+    ///
+    /// # Errors
+    /// See [`MachineError`].
+    pub fn new(ram: Arc<Ram>) -> Result<Self, MachineError> {
+        let kvm = Kvm::new().map_err(MachineError::Open)?;
+        let vm = Arc::new(kvm.create_vm().map_err(|e| MachineError::Make("a VM", e))?);
+        vm.set_tss_address(map::KVM_TSS).map_err(|e| MachineError::Make("a TSS", e))?;
+        vm.create_irq_chip().map_err(|e| MachineError::Make("interrupt controllers", e))?;
+        let mut slots = Slots::new(Arc::clone(&vm));
+        for range in ram.ranges() {
+            slots.add_ram(range.start, range.host, range.size).map_err(MachineError::Ram)?;
+        }
+        Ok(Self { kvm, vm, slots, ram })
+    }
+
+    /// The slots, to be told of the windows.
+    pub fn slots(&mut self) -> &mut Slots {
+        &mut self.slots
+    }
+
+    /// KVM's VM, for devices that want to know it.
+    pub fn vm(&self) -> &Arc<VmFd> {
+        &self.vm
+    }
+
+    /// Splits into the slots, which the driver needs, and the rest.
+    pub fn into_parts(self) -> (Arc<Slots>, Frame) {
+        let Self { kvm, vm, slots, ram } = self;
+        (Arc::new(slots), Frame { kvm, vm, ram })
+    }
+}
+
+/// A shell whose slots are known to the driver.
+pub struct Frame {
+    kvm: Kvm,
+    vm: Arc<VmFd>,
+    ram: Arc<Ram>,
+}
+
+/// What a machine consists of besides KVM.
+pub struct Parts {
+    /// The passed-through functions, in the order of the driver's devices.
+    pub functions: Vec<Arc<dyn Function>>,
+    /// The driver that knows them.
+    pub driver: Arc<Driver>,
+    /// The journal.
+    pub journal: Journal,
+    /// The link to the probe, if that is the guest.
+    pub probe: Option<Arc<ProbeLink>>,
+    /// vCPUs, at least 1.
+    pub vcpus: u16,
+    /// Where the serial port writes to.
+    pub console: Box<dyn Write + Send>,
+}
+
+/// A machine that runs.
+pub struct Machine {
+    threads: Vec<JoinHandle<VcpuEnd>>,
+    stop: Arc<AtomicBool>,
+    driver: Arc<Driver>,
+    probe: Option<Arc<ProbeLink>>,
+    ended: EventFd,
+}
+
+impl Frame {
+    /// Sets the devices up, maps them, loads the guest and lets its vCPUs go.
+    ///
+    /// # Errors
+    /// See [`MachineError`].
+    pub fn start(self, parts: Parts, image: &[u8], cmdline: &str) -> Result<Machine, MachineError> {
+        let Parts { functions, driver, journal, probe, vcpus, console } = parts;
+        firmware::set_up(&functions)?;
+        for device in 0..driver.devices() {
+            // What could not be mapped is in the journal.
+            let _ = driver.handle(device, Cause::START, (Actor::Vmm, 0));
+        }
+        let entry = boot::load(&self.ram, image, cmdline)?;
+        let root = PciRoot::new(functions.clone(), Arc::clone(&driver), journal.clone());
+        let bus = Arc::new(Bus::new(root, functions, Arc::clone(&driver), probe.clone(), console));
+        let stop = Arc::new(AtomicBool::new(false));
+        let ended = EventFd::new(0).map_err(|e| MachineError::Start("an event", e))?;
+        handle_kicks()?;
+        let mut fds = Vec::new();
+        for index in 0..vcpus {
+            fds.push(self.vcpu(index, entry)?);
+        }
+        let mut threads = Vec::new();
+        for (index, fd) in fds.into_iter().enumerate() {
+            let (bus, driver, journal) = (Arc::clone(&bus), Arc::clone(&driver), journal.clone());
+            let index = index as u16;
+            let vcpu = Vcpu::new(fd, index, bus, driver, journal.clone(), Arc::clone(&stop));
+            let told = ended.try_clone().map_err(|e| MachineError::Start("an event", e))?;
+            let thread = std::thread::Builder::new()
+                .name(format!("vcpu{index}"))
+                .spawn(move || run_and_tell(vcpu, index, &journal, &told))
+                .map_err(|e| MachineError::Start("a vCPU's thread", e))?;
+            threads.push(thread);
+        }
+        Ok(Machine { threads, stop, driver, probe, ended })
+    }
+
+    fn vcpu(&self, index: u16, entry: u64) -> Result<VcpuFd, MachineError> {
+        let make = |what| move |e| MachineError::Make(what, e);
+        let fd = self.vm.create_vcpu(index.into()).map_err(make("a vCPU"))?;
+        let mut cpuid = self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(make("a CPUID"))?;
+        for entry in cpuid.as_mut_slice() {
+            match entry.function {
+                // Initial APIC ID, bits 31–24.
+                1 => entry.ebx = entry.ebx & 0x00ff_ffff | u32::from(index) << 24,
+                // x2APIC ID of the topology leaves.
+                0xb | 0x1f => entry.edx = index.into(),
+                _ => {}
+            }
+        }
+        fd.set_cpuid2(&cpuid).map_err(make("a vCPU with its CPUID"))?;
+        if index == 0 {
+            boot::set_registers(&fd, entry)?;
+        }
+        Ok(fd)
+    }
+}
+
+impl Machine {
+    /// Readable once a vCPU has come to an end that nobody asked for.
+    pub fn ended(&self) -> &EventFd {
+        &self.ended
+    }
+
+    /// The driver of its devices.
+    pub fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    /// Stops every vCPU and waits for it; gives how each ended.
+    pub fn stop(mut self) -> Vec<VcpuEnd> {
+        self.stop.store(true, Ordering::Release);
+        if let Some(probe) = &self.probe {
+            probe.hang_up();
+        }
+        let mut ends = Vec::new();
+        for thread in self.threads.drain(..) {
+            // A kick that comes just before KVM_RUN is lost: kicked until it has gone.
+            while !thread.is_finished() {
+                let _ = thread.kill(SIGRTMIN());
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            ends.push(thread.join().unwrap_or_else(|_| VcpuEnd::Failed("its thread panicked".into())));
+        }
+        ends
+    }
+}
+
+fn run_and_tell(vcpu: Vcpu, index: u16, journal: &Journal, told: &EventFd) -> VcpuEnd {
+    let end = vcpu.run();
+    if let VcpuEnd::GuestEnd(why) | VcpuEnd::Failed(why) = &end {
+        let event = Event::new(Kind::Degraded, Actor::Vcpu).index(index).text(format!("vCPU ended: {why}"));
+        journal.emit(event);
+        // Only fails when the counter is full, and then it is readable already.
+        let _ = told.write(1);
+    }
+    end
+}
+
+/// The signal that makes `KVM_RUN` return; its handler has nothing to do.
+fn handle_kicks() -> Result<(), MachineError> {
+    extern "C" fn nothing(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
+    static ONCE: Once = Once::new();
+    let mut result = Ok(());
+    ONCE.call_once(|| result = register_signal_handler(SIGRTMIN(), nothing));
+    result.map_err(|e| MachineError::Start("a signal handler", e.into()))
+}

@@ -1,0 +1,168 @@
+//! The VMM's end of the probe guest: one mailbox a vCPU. A vCPU that rings its doorbell
+//! waits, outside of the guest, for its next command, so that an idle probe costs nothing.
+
+use barkeep_probe::mailbox::{self, MAILBOX_REQUEST_WORDS, REPLY_WORDS};
+use barkeep_probe::{Command, Refusal, Reply};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use vm_memory::{Bytes, GuestAddress};
+
+use crate::memory::Ram;
+
+/// Why a command has no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// No such vCPU, or it has stopped.
+    #[error("vCPU {0} of the probe is not there to take commands")]
+    NotThere(usize),
+    /// It takes longer than it may. Only ever wall-clock time: a verdict of its own.
+    #[error("vCPU {vcpu} of the probe gave no answer to {command:?} for {seconds} s")]
+    Hangs {
+        /// Which vCPU.
+        vcpu: usize,
+        /// What it was asked.
+        command: Command,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The probe could not do it.
+    #[error("vCPU {vcpu} of the probe cannot do {command:?}")]
+    Refused {
+        /// Which vCPU.
+        vcpu: usize,
+        /// What it was asked.
+        command: Command,
+        /// Its reason.
+        source: Refusal,
+    },
+    /// A command is already on its way to this vCPU.
+    #[error("vCPU {0} of the probe is busy with another command")]
+    Busy(usize),
+}
+
+type Words = [u64; REPLY_WORDS];
+
+/// One vCPU's side of the link, as the vCPU's thread has it.
+struct Desk {
+    requests: Receiver<Command>,
+    replies: SyncSender<Words>,
+    /// The first ring announces the vCPU and carries no reply.
+    announced: bool,
+}
+
+/// One vCPU's side of the link, as the scenario has it.
+struct Caller {
+    requests: Option<SyncSender<Command>>,
+    replies: Receiver<Words>,
+    pending: Option<Command>,
+}
+
+/// The link to all vCPUs of a probe.
+pub struct ProbeLink {
+    ram: Arc<Ram>,
+    desks: Vec<Mutex<Desk>>,
+    callers: Vec<Mutex<Caller>>,
+}
+
+impl ProbeLink {
+    /// A link to `vcpus` vCPUs.
+    pub fn new(ram: Arc<Ram>, vcpus: usize) -> Self {
+        let (mut desks, mut callers) = (Vec::new(), Vec::new());
+        for _ in 0..vcpus {
+            let (requests_in, requests) = mpsc::sync_channel(1);
+            let (replies, replies_out) = mpsc::sync_channel(1);
+            desks.push(Mutex::new(Desk { requests, replies, announced: false }));
+            let caller = Caller { requests: Some(requests_in), replies: replies_out, pending: None };
+            callers.push(Mutex::new(caller));
+        }
+        Self { ram, desks, callers }
+    }
+
+    /// The doorbell of a vCPU, called by its thread: hands the last reply over and waits for
+    /// the next command. False once there will be none.
+    pub(crate) fn ring(&self, vcpu: usize) -> bool {
+        let mut desk = self.desks[vcpu].lock().unwrap_or_else(PoisonError::into_inner);
+        if desk.announced {
+            let mut words = [0u64; REPLY_WORDS];
+            for (n, word) in words.iter_mut().enumerate() {
+                let at = GuestAddress(mailbox::reply_address(vcpu) + 8 * n as u64);
+                *word = self.ram.memory().read_obj(at).unwrap_or(u64::MAX);
+            }
+            if desk.replies.send(words).is_err() {
+                return false;
+            }
+        }
+        desk.announced = true;
+        let Ok(command) = desk.requests.recv() else {
+            return false;
+        };
+        let words: [u64; MAILBOX_REQUEST_WORDS] = command.encode();
+        for (n, word) in words.iter().enumerate() {
+            let at = GuestAddress(mailbox::request_address(vcpu) + 8 * n as u64);
+            if self.ram.memory().write_obj(*word, at).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sends a command and does not wait.
+    ///
+    /// # Errors
+    /// The vCPU is not there, or has one already.
+    pub fn send(&self, vcpu: usize, command: Command) -> Result<(), ProbeError> {
+        let mut caller = self.caller(vcpu)?;
+        if caller.pending.is_some() {
+            return Err(ProbeError::Busy(vcpu));
+        }
+        let requests = caller.requests.as_ref().ok_or(ProbeError::NotThere(vcpu))?;
+        requests.send(command).map_err(|_| ProbeError::NotThere(vcpu))?;
+        caller.pending = Some(command);
+        Ok(())
+    }
+
+    /// Waits for the reply to the command sent last, `limit` of wall-clock time at the most.
+    ///
+    /// # Errors
+    /// See [`ProbeError`].
+    pub fn receive(&self, vcpu: usize, limit: Duration) -> Result<Reply, ProbeError> {
+        let mut caller = self.caller(vcpu)?;
+        let command = caller.pending.ok_or(ProbeError::NotThere(vcpu))?;
+        let words = match caller.replies.recv_timeout(limit) {
+            Ok(words) => words,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(ProbeError::Hangs { vcpu, command, seconds: limit.as_secs() });
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err(ProbeError::NotThere(vcpu)),
+        };
+        caller.pending = None;
+        command.decode_reply(&words).map_err(|source| ProbeError::Refused { vcpu, command, source })
+    }
+
+    /// Sends a command and waits for its reply.
+    ///
+    /// # Errors
+    /// See [`ProbeError`].
+    pub fn call(&self, vcpu: usize, command: Command, limit: Duration) -> Result<Reply, ProbeError> {
+        self.send(vcpu, command)?;
+        self.receive(vcpu, limit)
+    }
+
+    /// vCPUs there are.
+    pub fn vcpus(&self) -> usize {
+        self.desks.len()
+    }
+
+    /// Lets every waiting vCPU go; no command can be sent any more.
+    pub fn hang_up(&self) {
+        for caller in &self.callers {
+            caller.lock().unwrap_or_else(PoisonError::into_inner).requests = None;
+        }
+    }
+
+    fn caller(&self, vcpu: usize) -> Result<std::sync::MutexGuard<'_, Caller>, ProbeError> {
+        let caller = self.callers.get(vcpu).ok_or(ProbeError::NotThere(vcpu))?;
+        Ok(caller.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

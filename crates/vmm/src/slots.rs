@@ -1,0 +1,85 @@
+//! Guest memory slots: the importer that gives the guest's CPUs access to a window.
+#![allow(
+    unsafe_code,
+    reason = "setting a memory slot hands host memory to the guest; KVM has no safe form of it"
+)]
+
+use barkeep_export::{Errno, Importer, WindowId};
+use kvm_bindings::kvm_userspace_memory_region;
+use kvm_ioctls::VmFd;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The host memory of a window.
+#[derive(Clone, Copy, Debug)]
+struct Backing {
+    slot: u32,
+    host: u64,
+    size: u64,
+}
+
+/// The memory slots of a VM. RAM has the first ones, for good; each window has one of its
+/// own, set and deleted with its outages.
+pub struct Slots {
+    vm: Arc<VmFd>,
+    next: u32,
+    backings: RwLock<BTreeMap<WindowId, Backing>>,
+}
+
+impl Slots {
+    /// The slots of `vm`, none set.
+    pub fn new(vm: Arc<VmFd>) -> Self {
+        Self { vm, next: 0, backings: RwLock::default() }
+    }
+
+    /// Sets a slot for good.
+    ///
+    /// # Errors
+    /// The errno of `KVM_SET_USER_MEMORY_REGION`.
+    pub fn add_ram(&mut self, guest: u64, host: u64, size: u64) -> Result<(), Errno> {
+        let slot = self.next;
+        self.next += 1;
+        self.set(slot, guest, host, size)
+    }
+
+    /// Names the host memory of a window: page-aligned, mapped for as long as any slot on it.
+    pub fn add_window(&mut self, window: WindowId, host: u64, size: u64) {
+        let slot = self.next;
+        self.next += 1;
+        let backing = Backing { slot, host, size };
+        self.backings.write().unwrap_or_else(PoisonError::into_inner).insert(window, backing);
+    }
+
+    fn backing(&self, window: WindowId) -> Result<Backing, Errno> {
+        let backings = self.backings.read().unwrap_or_else(PoisonError::into_inner);
+        backings.get(&window).copied().ok_or(Errno::NOENT)
+    }
+
+    fn set(&self, slot: u32, guest: u64, host: u64, size: u64) -> Result<(), Errno> {
+        let region = kvm_userspace_memory_region {
+            slot,
+            flags: 0,
+            guest_phys_addr: guest,
+            memory_size: size,
+            userspace_addr: host,
+        };
+        // SAFETY: `host` is RAM of this VM, mapped as long as the VM lives, or a window's
+        // mapping, which is unmapped only after the driver has withdrawn its slot.
+        let result = unsafe { self.vm.set_user_memory_region(region) };
+        result.map_err(|e| Errno::from_raw_os_error(e.errno()))
+    }
+}
+
+impl Importer for Slots {
+    fn map(&self, window: WindowId, address: u64) -> Result<(), Errno> {
+        let Backing { slot, host, size } = self.backing(window)?;
+        self.set(slot, address, host, size)
+    }
+
+    fn unmap(&self, window: WindowId, address: u64) -> Result<u64, Errno> {
+        let Backing { slot, host, size } = self.backing(window)?;
+        // A slot of size 0 is none; KVM drops every translation it made from it.
+        self.set(slot, address, host, 0)?;
+        Ok(size)
+    }
+}

@@ -1,0 +1,165 @@
+//! One vCPU: runs it, answers its exits, and survives whatever a guest makes of a BAR that
+//! is not there.
+
+use crate::bus::{Bus, Flow};
+use barkeep_export::{Cause, Driver};
+use barkeep_journal::{Actor, Event, Journal, Kind, SeenBy};
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use vmm_sys_util::errno;
+
+/// `KVM_RUN` gave EFAULT this often in a row: no event under way explains it any more.
+const FAULTS_EXPLAINED: u64 = 2;
+/// The same for `KVM_EXIT_INTERNAL_ERROR`: an instruction KVM cannot emulate and the guest
+/// does not get over.
+const INTERNAL_ERRORS_BORNE: u64 = 64;
+
+/// How a vCPU ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VcpuEnd {
+    /// Asked to.
+    Stopped,
+    /// The guest did something that ends it.
+    GuestEnd(String),
+    /// KVM failed in a way nothing can be made of.
+    Failed(String),
+}
+
+/// A vCPU and what it acts on.
+pub struct Vcpu {
+    fd: VcpuFd,
+    index: u16,
+    bus: Arc<Bus>,
+    driver: Arc<Driver>,
+    journal: Journal,
+    stop: Arc<AtomicBool>,
+    faults: u64,
+    internal_errors: u64,
+}
+
+/// What an exit means for the loop, with the borrow of the vCPU given back.
+enum Next {
+    Resume,
+    Fault,
+    InternalError,
+    End(VcpuEnd),
+}
+
+impl Vcpu {
+    /// A vCPU that runs until `stop` is set and it is kicked.
+    pub fn new(
+        fd: VcpuFd,
+        index: u16,
+        bus: Arc<Bus>,
+        driver: Arc<Driver>,
+        journal: Journal,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        Self { fd, index, bus, driver, journal, stop, faults: 0, internal_errors: 0 }
+    }
+
+    /// Runs it to its end.
+    pub fn run(mut self) -> VcpuEnd {
+        loop {
+            if self.stop.load(Ordering::Acquire) {
+                return VcpuEnd::Stopped;
+            }
+            let next = self.run_once();
+            if !matches!(next, Next::Fault) {
+                self.faults = 0;
+            }
+            if !matches!(next, Next::InternalError) {
+                self.internal_errors = 0;
+            }
+            match next {
+                Next::Resume => {}
+                Next::Fault => self.after_fault(),
+                Next::InternalError => {
+                    if let Some(end) = self.after_internal_error() {
+                        return end;
+                    }
+                }
+                Next::End(end) => return end,
+            }
+        }
+    }
+
+    fn run_once(&mut self) -> Next {
+        let (bus, index) = (&self.bus, self.index);
+        let exit = match self.fd.run() {
+            Ok(exit) => exit,
+            Err(error) => return Self::run_error(error),
+        };
+        match exit {
+            VcpuExit::MmioRead(address, bytes) => bus.mmio_read(address, bytes),
+            VcpuExit::MmioWrite(address, bytes) => bus.mmio_write(address, bytes, index),
+            VcpuExit::IoIn(port, bytes) => bus.port_read(port, bytes),
+            VcpuExit::IoOut(port, bytes) => match bus.port_write(port, bytes, index) {
+                Flow::Resume => {}
+                Flow::Stop => return Next::End(VcpuEnd::Stopped),
+                Flow::GuestEnd(why) => return Next::End(VcpuEnd::GuestEnd(why.into())),
+            },
+            // A fault with an address, where KVM says so instead of EFAULT.
+            VcpuExit::MemoryFault { .. } => return Next::Fault,
+            VcpuExit::InternalError => return Next::InternalError,
+            VcpuExit::Intr | VcpuExit::Hlt | VcpuExit::IrqWindowOpen => {}
+            VcpuExit::Shutdown => return Next::End(VcpuEnd::GuestEnd("triple fault".into())),
+            VcpuExit::SystemEvent(kind, _) => {
+                return Next::End(VcpuEnd::GuestEnd(format!("system event {kind}")));
+            }
+            VcpuExit::FailEntry(reason, _) => {
+                return Next::End(VcpuEnd::Failed(format!(
+                    "the CPU refused to enter the guest, reason {reason:#x}"
+                )));
+            }
+            other => return Next::End(VcpuEnd::Failed(format!("an exit nobody asked for: {other:?}"))),
+        }
+        Next::Resume
+    }
+
+    fn run_error(error: errno::Error) -> Next {
+        const EINTR: i32 = 4;
+        const EAGAIN: i32 = 11;
+        const EFAULT: i32 = 14;
+        match error.errno() {
+            EINTR | EAGAIN => Next::Resume,
+            EFAULT => Next::Fault,
+            _ => Next::End(VcpuEnd::Failed(format!("KVM_RUN failed: {error}"))),
+        }
+    }
+
+    /// KVM could not get at the memory behind a slot, and says neither which nor where. With
+    /// an event under way the slot is on its way out: running again meets an MMIO exit or
+    /// the slot come back. Without one somebody else has revoked: every device is suspect.
+    fn after_fault(&mut self) {
+        self.faults += 1;
+        let event = Event::new(Kind::VcpuFault, Actor::Vcpu)
+            .index(self.index)
+            .seen_by(SeenBy::KvmFault)
+            .value(self.faults);
+        self.journal.emit(event);
+        let busy = (0..self.driver.devices()).any(|device| self.driver.busy(device));
+        if busy && self.faults <= FAULTS_EXPLAINED {
+            return;
+        }
+        for device in 0..self.driver.devices() {
+            // Waits for an event of that device to be over, which is what is wanted once
+            // running again did not help: never a busy loop.
+            let by = (Actor::Vcpu, self.index);
+            // Its own failures are in the journal.
+            let _ = self.driver.handle(device, Cause::SUSPECT, by);
+        }
+    }
+
+    /// KVM could not emulate an instruction at an MMIO exit (AVX, some string and LOCK
+    /// forms, code or page tables in a revoked BAR) and has queued #UD: the guest's affair.
+    fn after_internal_error(&mut self) -> Option<VcpuEnd> {
+        self.internal_errors += 1;
+        let event =
+            Event::new(Kind::VcpuInternalError, Actor::Vcpu).index(self.index).value(self.internal_errors);
+        self.journal.emit(event);
+        (self.internal_errors > INTERNAL_ERRORS_BORNE)
+            .then(|| VcpuEnd::GuestEnd("an instruction that cannot be emulated, over and over".into()))
+    }
+}
