@@ -1,14 +1,15 @@
-//! `run` and `replay` in this process, and `check`.
+//! `run` and `replay` in this process.
 
 use crate::cli::{RunOptions, inside_lab};
 use crate::exit::{Exit, UsageExt};
 use crate::inside;
 use crate::show::Show;
 use anyhow::Context;
+use barkeep_check::Ended;
 use barkeep_journal::{Clock, Journal, Lane, Reader, layout};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -39,8 +40,14 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     journal.finish(result.as_ref().map_or_else(|error| Exit::of(error).code(), |exit| exit.code()).into());
     ended.store(true, Ordering::Release);
     let show = follower.join().map_err(|_| anyhow::anyhow!("the journal's reader panicked"))??;
-    let exit = result?;
-    Ok(show.verdict(exit, &path))
+    let status = match &result {
+        Ok(exit) => *exit,
+        Err(error) => {
+            eprintln!("barkeep: {error:#}");
+            Exit::of(error)
+        }
+    };
+    Ok(show.verdict(Ended::ByItself(status.code().into()), &path))
 }
 
 fn follow(mut reader: Reader, mut file: impl Write, ended: &AtomicBool) -> anyhow::Result<Show> {
@@ -69,12 +76,4 @@ fn lab_journal() -> anyhow::Result<Journal> {
     let size = std::env::var("BARKEEP_JOURNAL_SIZE").context("BARKEEP_JOURNAL_SIZE")?;
     let file = File::options().read(true).write(true).open(&path).context("cannot open the lab's journal")?;
     Ok(Journal::join(file, size.parse().context("BARKEEP_JOURNAL_SIZE")?)?)
-}
-
-/// Reads a journal and gives its verdict.
-///
-/// # Errors
-/// It cannot be read.
-pub fn check(_journal: &Path) -> anyhow::Result<Exit> {
-    anyhow::bail!("being written")
 }

@@ -45,7 +45,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                 cli::Place::Lab => outside::run_in_lab(&options, std::env::args_os().skip(1)),
             }
         }
-        Command::Check { journal } => here::check(&journal),
+        Command::Check { journal } => show::check(&journal),
         Command::Lab(options) => outside::lab(&options),
     }
 }

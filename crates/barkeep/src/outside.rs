@@ -3,7 +3,7 @@
 use crate::cli::{LabOptions, RunOptions, shipped};
 use crate::exit::{Exit, UsageExt, wrong};
 use crate::show::Show;
-use anyhow::Context;
+use barkeep_check::Ended;
 use barkeep_lab::{Carried, LabError, Outcome, Request, Topology};
 use barkeep_scenario::Scenario;
 use std::ffi::OsString;
@@ -36,7 +36,7 @@ pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
         share: options.share.clone(),
         carried,
         command,
-        append: String::new(),
+        append: "kvm.halt_poll_ns=0".to_owned(),
     };
     if options.dry_run {
         println!("{}", barkeep_lab::dry_run(&request).map_err(lab_error)?);
@@ -188,22 +188,31 @@ fn lab_error(error: LabError) -> anyhow::Error {
 
 /// Says how it ended, and what the journal says of it.
 fn conclude(request: &Request, outcome: &Outcome, show: Show) -> Exit {
-    let exit = Exit::from_code(outcome.exit_code());
-    if let Outcome::Finished { .. } = outcome {
-        for name in ["stdout.txt", "stderr.txt"] {
-            let text = std::fs::read_to_string(request.out.join(name)).context(name).unwrap_or_default();
-            if name == "stdout.txt" {
-                print!("{text}");
-            } else {
-                eprint!("{text}");
-            }
+    pass_on(&request.out.join("stdout.txt"), &mut std::io::stdout());
+    pass_on(&request.out.join("stderr.txt"), &mut std::io::stderr());
+    let journal = request.out.join("journal.jsonl");
+    let ended = match outcome {
+        Outcome::Finished { status, .. } if request.command.first().is_some_and(|word| word == EXEC) => {
+            return show.foreign_verdict(*status);
         }
-    } else {
+        Outcome::Finished { status, .. } => Ended::ByItself(*status),
+        Outcome::TimedOut { .. } => Ended::TimedOut,
+        Outcome::Died { .. } => Ended::Died { why: outcome.to_string() },
+        Outcome::Interrupted { .. } => {
+            eprintln!("barkeep: {outcome}");
+            return Exit::from_code(outcome.exit_code());
+        }
+    };
+    if !matches!(ended, Ended::ByItself(_)) {
         eprintln!("barkeep: {outcome}");
     }
-    let journal = request.out.join("journal.jsonl");
-    if request.command.first().is_some_and(|word| word == EXEC) {
-        return show.foreign_verdict(exit, &journal);
+    show.verdict(ended, &journal)
+}
+
+/// What the inner command printed, where it came out.
+fn pass_on(from: &Path, to: &mut dyn std::io::Write) {
+    if let Ok(text) = std::fs::read(from) {
+        // A terminal that is gone takes nothing with it.
+        let _ = to.write_all(&text).and_then(|()| to.flush());
     }
-    show.verdict(exit, &journal)
 }

@@ -37,3 +37,4 @@ pub use checker::Checker;
 pub use summary::{LongestOutage, Summary};
 pub use tally::Tally;
 pub use verdict::{Ended, Finding, Invariant, Verdict};
+pub use world::revokes;

@@ -47,7 +47,7 @@ pub struct Summary {
     /// Guest accesses answered in them.
     pub answered: u64,
     /// Times a revoke was seen of a device that was expected live, with nothing under way:
-    /// somebody else's, or of an observer that was late to tell.
+    /// somebody else's.
     pub unexplained_revokes: u64,
     /// Expectations that held.
     pub expectations_held: u64,
@@ -154,7 +154,10 @@ impl Summary {
     }
 
     fn revoked(&mut self, world: &World, event: &Event) {
-        let live = world.device(event).is_some_and(|device| device.expect == Some(true) && device.at_rest());
-        self.unexplained_revokes += u64::from(live);
+        let made = world.observed_from(event);
+        let believed_live = world.device(event).is_some_and(|device| {
+            device.expect == Some(true) && device.at_rest() && device.expected_at < made
+        });
+        self.unexplained_revokes += u64::from(believed_live);
     }
 }

@@ -124,7 +124,7 @@ impl World {
 /// Whether an event of this name makes every iommufd mapping of its device dead.
 ///
 /// A hot reset does so to siblings too, which the journal does not name.
-pub(crate) fn revokes(trigger: Trigger) -> bool {
+pub fn revokes(trigger: Trigger) -> bool {
     match trigger {
         Trigger::Flr
         | Trigger::AfFlr

@@ -86,9 +86,7 @@ impl Machine<'_> {
 
     fn kernel_command_line(&self) -> String {
         let mut words = KERNEL.to_owned();
-        if !self.fast {
-            words += KERNEL_VIRTUAL;
-        }
+        words += if self.fast { KERNEL_FAST } else { KERNEL_VIRTUAL };
         let unwanted = boot_drivers::unwanted(self.topology);
         if !unwanted.is_empty() {
             words = words + " initcall_blacklist=" + &unwanted.join(",");
@@ -113,8 +111,9 @@ const BASE: &[(&str, &str)] = &[
     ("-rtc", "base=2026-01-01T00:00:00,clock=vm"),
     // Nothing nobody asked for: each device left out is a probe the kernel need not make.
     ("-M", "q35,i8042=off,sata=off,smbus=off,vmport=off"),
-    // Numbers drawn from the host would differ from run to run.
-    ("-cpu", "max,-rdrand,-rdseed"),
+    // Numbers drawn from the host would differ from run to run. Without the other two,
+    // copying is done by words and not by emulating one byte after the other.
+    ("-cpu", "max,-rdrand,-rdseed,-erms,-fsrm"),
     // SeaBIOS polls the devices, and how often depends on the host.
     ("-bios", "qboot.rom"),
     ("-display", "none"),
@@ -131,6 +130,9 @@ const KERNEL: &str = "console=ttyS0 quiet panic=-1 nokaslr norandmaps random.tru
 /// Calibrating the local timer spins on the clock for 100 ms of virtual time, which is the
 /// slowest thing there is to emulate: 1.7 of 4 seconds of the boot. The HPET serves as well.
 const KERNEL_VIRTUAL: &str = " nolapic_timer";
+
+/// A CPU thread the host does not run for a while is no reason to doubt the clock.
+const KERNEL_FAST: &str = " tsc=reliable";
 
 fn device_option(device: &Device) -> String {
     let mut option = format!("{},id={},addr={}", device.model, id_of(&device.name), device.slot);

@@ -43,6 +43,9 @@ pub enum LabError {
     /// QEMU could not be started or waited for.
     #[error("cannot run QEMU")]
     Spawn(#[source] io::Error),
+    /// QEMU does not know a device, drive or setting of the topology.
+    #[error("QEMU refuses the topology{}", said(.0))]
+    Refused(String),
     /// QEMU ended by itself, and not because the machine was switched off.
     #[error("QEMU failed ({status}){}", said(stderr))]
     Crashed {
@@ -66,7 +69,7 @@ impl LabError {
     /// The status a command that failed so exits with: [`EXIT_USAGE`] or [`EXIT_TESTBED`].
     pub fn exit_code(&self) -> i32 {
         match self {
-            Self::Kernel(_) | Self::Topology(_) | Self::Out { .. } => EXIT_USAGE,
+            Self::Kernel(_) | Self::Topology(_) | Self::Refused(_) | Self::Out { .. } => EXIT_USAGE,
             Self::Initramfs(error) if error.is_usage() => EXIT_USAGE,
             Self::Emulator(error) if error.is_usage() => EXIT_USAGE,
             _ => EXIT_TESTBED,

@@ -5,6 +5,9 @@ use barkeep_journal::Event;
 use std::fmt;
 use std::time::Duration;
 
+/// What PID 1 says on the console begins with this.
+pub(crate) const PID_1_SAYS: &str = "barkeep: PID 1";
+
 /// How a run ended, where the testbed itself did its part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -71,10 +74,12 @@ impl fmt::Display for Outcome {
                 }
             }
             Self::Died { reached_init, console } => {
-                let when = if *reached_init { "under the command" } else { "before it started PID 1" };
-                write!(f, "the kernel died {when}")?;
-                match console.iter().find(|line| line.contains("Kernel panic")) {
-                    Some(panic) => write!(f, ": {panic}"),
+                let when =
+                    if *reached_init { "under the command" } else { "before PID 1 had set up its journal" };
+                write!(f, "the machine went down {when}")?;
+                let tells = |line: &&String| line.contains("Kernel panic") || line.starts_with(PID_1_SAYS);
+                match console.iter().find(tells) {
+                    Some(line) => write!(f, ": {line}"),
                     None => Ok(()),
                 }
             }

@@ -90,7 +90,10 @@ fn settle(mut listener: Listener<'_>, stop: Stop, timeout: Duration) -> Result<O
         Stop::Finished(status) => Outcome::Finished { status, files: listener.unpack(status)? },
         Stop::Ended(status) if !status.success() => {
             let stderr = listener.failed(&format!("QEMU failed ({status})"))?;
-            return Err(LabError::Crashed { status, stderr });
+            return Err(match refuses_topology(&stderr) && !listener.reached_init() {
+                true => LabError::Refused(stderr),
+                false => LabError::Crashed { status, stderr },
+            });
         }
         Stop::Ended(_) => {
             let console = listener.last_words()?;
@@ -107,6 +110,11 @@ fn settle(mut listener: Listener<'_>, stop: Stop, timeout: Duration) -> Result<O
         }
     };
     Ok(outcome)
+}
+
+/// QEMU begins what it says about an option with the option.
+fn refuses_topology(stderr: &str) -> bool {
+    [": -device ", ": -drive ", ": -global ", "global property"].iter().any(|option| stderr.contains(option))
 }
 
 fn command(request: &Request, emulator: &Path, files: Files, console: PathBuf) -> Vec<String> {

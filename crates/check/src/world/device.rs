@@ -42,6 +42,8 @@ pub(crate) struct Device {
     pub revoked_since: Option<Tick>,
     /// The keeper's last belief.
     pub expect: Option<bool>,
+    /// When it was told.
+    pub expected_at: Tick,
     /// An event was let through, and no belief has followed it yet.
     pub unsettled: Option<Trigger>,
     /// Something is being let through at this moment.
@@ -96,6 +98,7 @@ impl Device {
             (Kind::FindOut, phase) => self.find_out(event, phase, tick),
             (Kind::Expect, _) => {
                 self.expect = event.value.map(|value| value == 1);
+                self.expected_at = tick;
                 self.unsettled = None;
                 self.slots_put_in.clear();
             }

@@ -16,6 +16,7 @@ mod windows;
 use crate::command_line::{JOURNAL_SLOT, PARCEL_SLOT};
 use crate::error::{EXIT_TESTBED, EXIT_USAGE};
 use crate::inside::{self, Orders};
+use crate::outcome::PID_1_SAYS;
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
 use std::fs;
 use std::io;
@@ -67,7 +68,7 @@ pub fn init_main() -> ! {
     match set_up() {
         Ok((orders, journal)) => live(&orders, &journal),
         // The serial console is all there is to say it on; outside it reads as a death.
-        Err(error) => eprintln!("barkeep: PID 1 cannot set up its journal: {error}"),
+        Err(error) => eprintln!("{PID_1_SAYS} cannot set up its journal: {error}"),
     }
     power::off()
 }

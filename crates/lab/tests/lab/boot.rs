@@ -85,17 +85,19 @@ fn processes_left_behind_inside_are_counted() {
 fn a_kernel_that_dies_leaves_its_last_words() {
     let Some(kernel) = kernel() else { return };
     let bench = Bench::new("fill");
-    let append = format!("append={} sysctl.vm.panic_on_oom=2 mem=300M", bench.mark);
-    let mut command = bench.command(&kernel, &[], &["fill"]);
-    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    command = std::process::Command::new(command.get_program());
-    command.args(arguments.iter().map(|word| match word.to_str() {
-        Some(word) if word.starts_with("append=") => append.clone().into(),
-        _ => word.clone(),
-    }));
-    let output = command.output().unwrap();
+    let output = bench.run(&kernel, &["append=sysctl.vm.panic_on_oom=2 mem=160M"], &["fill"]);
     assert_eq!(output.status.code(), Some(1), "{}", words(&output));
-    assert!(words(&output).contains("the kernel died under the command"), "{}", words(&output));
+    assert!(words(&output).contains("the machine went down under the command"), "{}", words(&output));
+    assert!(bench.journal_has("Kernel panic - not syncing"));
+}
+
+#[test]
+fn a_kernel_that_cannot_start_pid_1_is_told_apart() {
+    let Some(kernel) = kernel() else { return };
+    let bench = Bench::new("no-init");
+    let output = bench.run(&kernel, &["append=rdinit=/nowhere"], &["hello"]);
+    assert_eq!(output.status.code(), Some(125), "{}", words(&output));
+    assert!(words(&output).contains("before PID 1 had set up its journal: "), "{}", words(&output));
     assert!(bench.journal_has("Kernel panic - not syncing"));
 }
 

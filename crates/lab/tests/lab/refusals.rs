@@ -70,9 +70,16 @@ fn an_emulator_that_dies_is_quoted() {
 }
 
 #[test]
+fn a_topology_qemu_refuses_is_the_users() {
+    let bench = Bench::new("refused");
+    let script = "echo 'qemu: -device edu,addr=04.0,colour=red: Property not found' >&2; exit 1";
+    told(&with_qemu(&bench, "10.0.2", script, &[]), 2, "colour=red");
+}
+
+#[test]
 fn a_machine_that_goes_off_before_pid_1_is_told() {
     let bench = Bench::new("off");
-    told(&with_qemu(&bench, "10.0.2", "exit 0", &[]), 125, "the kernel died before it started PID 1");
+    told(&with_qemu(&bench, "10.0.2", "exit 0", &[]), 125, "the machine went down before PID 1");
 }
 
 #[test]

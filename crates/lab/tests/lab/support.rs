@@ -39,8 +39,9 @@ impl Bench {
     /// The smoke program with its usual arguments.
     pub fn command(&self, kernel: &Path, options: &[&str], inner: &[&str]) -> Command {
         let mut command = Command::new(smoke());
-        command.arg(kernel).arg(self.out()).arg(format!("append={}", self.mark));
-        command.args(options).arg("--").args(inner);
+        // The first of a key counts: `options` may have an `append` of its own.
+        command.arg(kernel).arg(self.out()).args(options).arg(format!("append={}", self.mark));
+        command.arg("--").args(inner);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -1,0 +1,5 @@
+//! What is printed, word by word.
+
+mod story;
+mod timeline;
+mod verdict;
