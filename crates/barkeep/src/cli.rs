@@ -4,7 +4,7 @@ use crate::exit::{Exit, UsageExt, wrong};
 use anyhow::Context;
 use barkeep_journal::DeviceAddress;
 use barkeep_scenario::units::Size;
-use barkeep_scenario::{MAIN_JOB, Scenario};
+use barkeep_scenario::{MAIN_JOB, SHIPPED, Scenario};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -28,7 +28,7 @@ pub enum Command {
     Run(RunOptions),
     /// Carry a scenario out.
     Replay {
-        /// The scenario, a TOML file; or the name of a shipped one: main-job, hammer.
+        /// The scenario, a TOML file; or the name of a shipped one: main-job, hammer, unseen.
         scenario: PathBuf,
         /// As for `run`.
         #[command(flatten)]
@@ -173,11 +173,12 @@ impl RunOptions {
 
 /// A shipped scenario of that name.
 pub fn shipped(path: &Path) -> Option<&'static str> {
-    match path.to_str()? {
-        "main-job" => Some(MAIN_JOB),
-        "hammer" => Some(barkeep_scenario::HAMMER),
-        _ => None,
-    }
+    SHIPPED.iter().find(|(name, _)| path.as_os_str() == *name).map(|(_, text)| *text)
+}
+
+/// Their names, for messages.
+pub fn shipped_names() -> String {
+    SHIPPED.map(|(name, _)| name).join(", ")
 }
 
 /// Whether this process runs inside the lab.

@@ -1,6 +1,6 @@
 //! `lab`, and `--lane lab`: this side of the emulator.
 
-use crate::cli::{LabOptions, RunOptions, shipped};
+use crate::cli::{LabOptions, RunOptions, shipped, shipped_names};
 use crate::exit::{Exit, UsageExt, wrong};
 use crate::show::Show;
 use barkeep_check::Ended;
@@ -114,7 +114,7 @@ fn scenario_of(command: &[String]) -> anyhow::Result<Option<Scenario>> {
     let text = match shipped(Path::new(name)) {
         Some(text) => text.to_owned(),
         None => std::fs::read_to_string(name)
-            .usage(format!("cannot read the scenario {name}; shipped are main-job, hammer"))?,
+            .usage(format!("cannot read the scenario {name}; shipped are {}", shipped_names()))?,
     };
     Scenario::parse(&text).usage(format!("the scenario {name} is not usable")).map(Some)
 }

@@ -2,8 +2,10 @@
 
 use barkeep_export::{Cause, Driver, Errno, Function, WindowId};
 use barkeep_journal::{Actor, Journal};
+use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
 use barkeep_probe::{Command, Reply};
+use barkeep_scenario::language::Unseen;
 use barkeep_scenario::world::WorldError;
 use barkeep_scenario::{DeviceRef, IommuFault, World};
 use barkeep_vfio::{FaultLog, Passthrough, Space};
@@ -114,6 +116,27 @@ impl World for VfioWorld {
     fn close(&self, device: u16) {
         // Closing has no result; what went wrong around it is in the journal.
         let _ = self.driver.handle(device, Cause::CLOSE, (Actor::Vmm, 0));
+    }
+
+    fn unseen(&self, device: u16, what: Unseen) -> Result<(), Errno> {
+        let device = self.functions[usize::from(device)].device();
+        let mut command = [0; 2];
+        device.config_read(header::COMMAND, &mut command)?;
+        let command = u16::from_le_bytes(command);
+        match what {
+            Unseen::DecodeOff => {
+                device.config_write(header::COMMAND, &(command & !header::COMMAND_MEMORY).to_le_bytes())
+            }
+            Unseen::DecodeOn => {
+                device.config_write(header::COMMAND, &(command | header::COMMAND_MEMORY).to_le_bytes())
+            }
+            Unseen::DeviceReset => device.reset(),
+        }
+    }
+
+    fn suspect(&self, device: u16) {
+        // What it comes to is in the journal.
+        let _ = self.driver.handle(device, Cause::SUSPECT, (Actor::Vmm, 0));
     }
 
     fn attach(&self, device: u16, bar: u8, offset: u64) -> Result<(), Errno> {

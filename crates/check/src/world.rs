@@ -52,11 +52,11 @@ impl World {
             return self.steps.begun(event).unwrap_or(0);
         }
         match (self.steps.latest_action(), event.actor) {
+            // Looks when it likes and tells when it is asked, whatever the scenario is at.
+            (_, Actor::Observer) if self.steps.scenario => 0,
+            (Some(began), _) => began,
             // Nothing says that it took time.
             (None, _) => self.tick,
-            // Looks when it likes, whatever the scenario is at.
-            (Some(_), Actor::Observer) => 0,
-            (Some(began), _) => began,
         }
     }
 

@@ -88,6 +88,18 @@ pub enum Fate {
     Faults,
 }
 
+/// What somebody else does with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unseen {
+    /// Turns memory decode off.
+    DecodeOff,
+    /// Turns memory decode on.
+    DecodeOn,
+    /// Resets it.
+    DeviceReset,
+}
+
 /// One action.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
@@ -176,6 +188,10 @@ pub enum Action {
     },
     /// The device file closed by the VMM.
     Close { device: String },
+    /// Somebody else who holds the device file does something; the VMM is not told.
+    Unseen { device: String, what: Unseen },
+    /// The VMM is told that something may have happened unseen.
+    Suspect { device: String },
     /// An attach, for its errno.
     Attach {
         to: Place,
@@ -338,6 +354,8 @@ impl Action {
             | Self::D3hot { device, .. }
             | Self::D0 { device, .. }
             | Self::DeviceReset { device, .. }
+            | Self::Unseen { device, .. }
+            | Self::Suspect { device }
             | Self::Close { device } => vec![device],
             Self::HammerStop { .. } | Self::Sleep { .. } | Self::Idle { .. } | Self::Repeat { .. } => vec![],
         }
@@ -361,6 +379,8 @@ impl Action {
             | Self::DmaFinish { .. }
             | Self::DeviceReset { .. }
             | Self::Close { .. }
+            | Self::Unseen { .. }
+            | Self::Suspect { .. }
             | Self::Attach { .. }
             | Self::HammerStop { .. }
             | Self::Repeat { .. } => 0,
@@ -407,6 +427,8 @@ impl fmt::Display for Action {
             Self::D0 { device, .. } => write!(f, "D0 {device}"),
             Self::DeviceReset { device, .. } => write!(f, "device reset {device}"),
             Self::Close { device } => write!(f, "close {device}"),
+            Self::Unseen { device, what } => write!(f, "unseen by the VMM: {what:?} {device}"),
+            Self::Suspect { device } => write!(f, "suspect {device}"),
             Self::Attach { to, expect, .. } => write!(f, "attach {to} gives {expect}"),
             Self::Hammer { at, vcpu, .. } => write!(f, "hammer {at} on vCPU {vcpu}"),
             Self::HammerStop { .. } => write!(f, "hammering ends"),

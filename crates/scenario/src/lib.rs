@@ -18,5 +18,10 @@ pub use world::{DeviceRef, IommuFault, Register, World};
 
 /// The scenario `barkeep run` does without one: the main job.
 pub const MAIN_JOB: &str = include_str!("../scenarios/main-job.toml");
+/// Revokes the VMM did not cause, met by the guest's CPU.
+pub const UNSEEN: &str = include_str!("../scenarios/unseen.toml");
 /// Four vCPUs hammering a BAR through decode flaps and FLRs.
 pub const HAMMER: &str = include_str!("../scenarios/hammer.toml");
+
+/// The shipped scenarios: name and text.
+pub const SHIPPED: [(&str, &str); 3] = [("main-job", MAIN_JOB), ("hammer", HAMMER), ("unseen", UNSEEN)];

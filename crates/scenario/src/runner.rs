@@ -2,11 +2,11 @@
 
 use crate::dma::Dma;
 use crate::hammer::Hammering;
-use crate::language::{Action, Content, Place, Scenario};
+use crate::language::{Action, Content, Place, Scenario, Unseen};
 use crate::nearest::{nearest, with_suggestion};
 use crate::world::{DeviceRef, Register, World, WorldError};
 use barkeep_export::Errno;
-use barkeep_journal::{Actor, Event, Kind, SeenBy, json};
+use barkeep_journal::{Actor, Event, Kind, SeenBy, Trigger, json};
 use barkeep_pci::header;
 use barkeep_probe::{Command, Reply, Width};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -152,6 +152,25 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             Action::Close { device } => {
                 let device = self.device(device)?;
                 self.world.close(device.index);
+                Ok(true)
+            }
+            Action::Unseen { device, what } => {
+                let device = self.device(device)?;
+                let trigger = match what {
+                    Unseen::DecodeOff => Trigger::DecodeOff,
+                    Unseen::DecodeOn => Trigger::DecodeOn,
+                    Unseen::DeviceReset => Trigger::DeviceReset,
+                };
+                let event =
+                    Event::new(Kind::Trigger, Actor::Observer).device(device.address).trigger(trigger);
+                let step = self.world.journal().begin(event);
+                let result = self.world.unseen(device.index, *what);
+                self.world.journal().end(step, result.map_or_else(|e| -e.raw_os_error(), |()| 0));
+                Ok(self.expect_errno("unseen", "ok", result))
+            }
+            Action::Suspect { device } => {
+                let device = self.device(device)?;
+                self.world.suspect(device.index);
                 Ok(true)
             }
             Action::Attach { to, after, background, expect } => self.attach(to, *after, *background, expect),

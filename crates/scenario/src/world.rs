@@ -1,5 +1,6 @@
 //! What a scenario needs of a lane.
 
+use crate::language::Unseen;
 use barkeep_export::Errno;
 use barkeep_journal::{DeviceAddress, Journal};
 use barkeep_pci::layout::Layout;
@@ -104,6 +105,15 @@ pub trait World: Sync {
 
     /// Gives up the device file, through the driver.
     fn close(&self, device: u16);
+
+    /// What a second holder of the device file would do, past the driver.
+    ///
+    /// # Errors
+    /// The errno of the write or the reset.
+    fn unseen(&self, device: u16, what: Unseen) -> Result<(), Errno>;
+
+    /// Tells the driver that something may have happened unseen.
+    fn suspect(&self, device: u16);
 
     /// Tries to map a window at an IOVA nobody uses, and unmaps it.
     ///

@@ -5,17 +5,22 @@ use barkeep_journal::{Actor, Event, Kind, Phase};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
-pub(crate) struct Steps(BTreeMap<u32, (Tick, Event)>);
+pub(crate) struct Steps {
+    open: BTreeMap<u32, (Tick, Event)>,
+    /// A scenario is being carried out, or was.
+    pub scenario: bool,
+}
 
 impl Steps {
     /// Notes begins and ends. Outages have phases but no number: they are no step of anybody.
     pub fn absorb(&mut self, event: &Event, tick: Tick) {
         match event.phase {
             Phase::Begin if event.step != 0 => {
-                self.0.insert(event.step, (tick, event.clone()));
+                self.scenario |= of_scenario(event);
+                self.open.insert(event.step, (tick, event.clone()));
             }
             Phase::End => {
-                self.0.remove(&event.step);
+                self.open.remove(&event.step);
             }
             Phase::Begin | Phase::Point => {}
         }
@@ -33,19 +38,22 @@ impl Steps {
 
     /// When the innermost action of the scenario that is under way began.
     pub fn latest_action(&self) -> Option<Tick> {
-        let actions =
-            self.0.values().filter(|(_, event)| event.kind == Kind::Action && event.actor != Actor::Lab);
+        let actions = self.open.values().filter(|(_, event)| of_scenario(event));
         actions.map(|(tick, _)| *tick).max()
     }
 
     /// All that are under way, the oldest first.
     pub fn open(&self) -> Vec<&Event> {
-        let mut open: Vec<_> = self.0.values().collect();
+        let mut open: Vec<_> = self.open.values().collect();
         open.sort_by_key(|(tick, _)| *tick);
         open.into_iter().map(|(_, event)| event).collect()
     }
 
     fn begin(&self, end: &Event) -> Option<&(Tick, Event)> {
-        self.0.get(&end.step).filter(|(_, begin)| begin.kind == end.kind)
+        self.open.get(&end.step).filter(|(_, begin)| begin.kind == end.kind)
     }
+}
+
+fn of_scenario(event: &Event) -> bool {
+    event.kind == Kind::Action && event.actor != Actor::Lab
 }

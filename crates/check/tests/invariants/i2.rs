@@ -62,6 +62,18 @@ fn an_observer_that_only_tells_the_end_is_not_judged_beside_an_action() {
 }
 
 #[test]
+fn an_observer_that_tells_after_the_last_action_is_not_judged_either() {
+    let mut story = Story::new();
+    let action = story.action("attach in the background");
+    story.end(action, 0);
+    story.handle(away(Trigger::DecodeOff));
+    story.point(Event::new(Kind::AttachProbe, Actor::Observer).device(DEVICE).bar(BAR).result(0));
+    let verdict = story.closed();
+    holds(&verdict);
+    assert_eq!(verdict.counts.undecided, 1);
+}
+
+#[test]
 fn after_the_close_attach_is_enodev_for_ever() {
     let mut story = Story::new();
     story.handle(away(Trigger::Close));
