@@ -175,7 +175,7 @@ fn export(
     };
     let step = journal.begin(about(Kind::BarExport));
     let result = device.export(window);
-    journal.end(step, i32::from(result.is_err()).wrapping_neg());
+    journal.end(step, result.as_ref().err().map_or(0, DeviceError::number));
     match result {
         Ok(file) => {
             space.add_buffer(id, file, window.size);

@@ -36,7 +36,7 @@ pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
         share: options.share.clone(),
         carried,
         command,
-        append: "kvm.halt_poll_ns=0".to_owned(),
+        append: String::new(),
     };
     if options.dry_run {
         println!("{}", barkeep_lab::dry_run(&request).map_err(lab_error)?);

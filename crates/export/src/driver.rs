@@ -297,14 +297,19 @@ impl Run<'_> {
         let live = !keeper.closed() && keeper.found().is_some_and(Found::live);
         let belief = Event::new(Kind::Expect, Actor::Keeper).value(u64::from(live));
         self.journal.emit(self.named(belief));
-        for state in keeper.windows() {
-            let what = match (state.mapping, state.slot) {
-                (Mapping::Refused(errno), _) if live => ("P2P mapping not restored", errno),
-                (_, Slot::Failed(errno)) if live => ("memory slot not restored", errno),
+        for (number, state) in keeper.windows().iter().enumerate() {
+            let addresses = keeper.found().map_or(&[][..], |found| &found.addresses);
+            let placed = addresses.get(number).copied().flatten().is_some();
+            let (what, errno) = match (state.mapping, state.slot) {
+                _ if !live => continue,
+                // The guest's own doing: its BAR lies where none may be.
+                _ if !placed => ("memory slot not restored", Errno::INVAL),
+                (Mapping::Refused(errno), _) => ("P2P mapping not restored", errno),
+                (_, Slot::Failed(errno)) => ("memory slot not restored", errno),
                 _ => continue,
             };
-            let event = Event::new(Kind::Degraded, Actor::Keeper).bar(state.window.bar).text(what.0);
-            self.journal.emit(self.named(event).result(-what.1.raw_os_error()));
+            let event = Event::new(Kind::Degraded, Actor::Keeper).bar(state.window.bar).text(what);
+            self.journal.emit(self.named(event).result(-errno.raw_os_error()));
         }
         if self.cause.trigger == Trigger::Close {
             self.journal.emit(self.named(Event::new(Kind::DeviceClose, Actor::Keeper)));

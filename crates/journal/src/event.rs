@@ -162,6 +162,13 @@ impl Event {
         self
     }
 
+    /// An address without a size.
+    #[must_use]
+    pub fn address(mut self, address: u64) -> Self {
+        self.address = Some(address);
+        self
+    }
+
     /// A value.
     #[must_use]
     pub fn value(mut self, value: u64) -> Self {

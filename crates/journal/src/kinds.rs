@@ -152,7 +152,7 @@ vocabulary! {
         Answered = 51, "answered";
         /// `KVM_RUN` came back with EFAULT; `value` is how often in a row.
         VcpuFault = 52, "vcpu_fault";
-        /// `KVM_EXIT_INTERNAL_ERROR`; `value` is the suberror.
+        /// `KVM_EXIT_INTERNAL_ERROR`; `value` is how often in a row.
         VcpuInternalError = 53, "vcpu_internal_error";
         /// A guest's sum of accesses of one sort; `text` is the sort, `value` the number.
         AccessCount = 54, "access_count";

@@ -23,7 +23,6 @@ pub mod inner;
 mod inside;
 pub mod kernel;
 mod listen;
-mod nearest;
 mod outcome;
 mod parcel;
 mod payload;

@@ -3,8 +3,8 @@
 //! A topology is a TOML file; `docs/topology.md` lists its keys. The ones in
 //! `crates/lab/topologies` are compiled in and known by name.
 
-use crate::nearest::{nearest, with_suggestion};
 use crate::topology_rules;
+use barkeep_scenario::nearest::{explain, nearest, with_suggestion};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -99,12 +99,11 @@ pub enum TopologyError {
         source: std::io::Error,
     },
     /// Not TOML, a key is unknown or missing, or a value of the wrong type.
-    #[error("{}", with_suggestion(message.clone(), suggestion.clone()))]
+    #[error("{message}")]
     Syntax {
-        /// The parser's words, with line and column.
+        /// The parser's words, with line and column, and the known key nearest to an unknown
+        /// one.
         message: String,
-        /// The known key nearest to an unknown one.
-        suggestion: Option<String>,
     },
     /// It says something that cannot be.
     #[error("topology `{name}`: {problem}")]
@@ -144,7 +143,8 @@ impl Topology {
     /// # Errors
     /// It is not one, or says something that cannot be.
     pub fn parse(text: &str) -> Result<Self, TopologyError> {
-        let topology: Self = toml::from_str(text).map_err(|error| syntax(&error))?;
+        let topology: Self =
+            toml::from_str(text).map_err(|error| TopologyError::Syntax { message: explain(&error) })?;
         match topology_rules::broken_by(&topology) {
             Some(problem) => Err(TopologyError::Invalid { name: topology.name, problem }),
             None => Ok(topology),
@@ -154,17 +154,6 @@ impl Topology {
 
 fn default_memory() -> String {
     "1G".to_owned()
-}
-
-/// The parser names the unknown key first, then the ones it knows, all in backquotes.
-fn syntax(error: &toml::de::Error) -> TopologyError {
-    let message = error.message();
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let suggestion = match (message.starts_with("unknown field"), quoted.next()) {
-        (true, Some(unknown)) => nearest(unknown, quoted),
-        _ => None,
-    };
-    TopologyError::Syntax { message: error.to_string().trim_end().to_owned(), suggestion }
 }
 
 #[cfg(test)]

@@ -138,9 +138,8 @@ impl Runner<'_, '_> {
         let faults = self.world.faults()?;
         for fault in &faults {
             let event = Event::new(Kind::Faulted, Actor::Kernel).device(fault.requester).at(fault.time_ns);
-            let mut event = event.seen_by(SeenBy::IommuFault).text(fault.text.as_str());
-            event.address = Some(fault.iova);
-            self.world.journal().emit(event);
+            let event = event.seen_by(SeenBy::IommuFault).text(fault.text.as_str());
+            self.world.journal().emit(event.address(fault.iova));
         }
         Some(faults)
     }

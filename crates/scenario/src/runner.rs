@@ -83,7 +83,6 @@ pub(crate) struct Spot {
 struct Observer<'scope> {
     place: String,
     expect: String,
-    spot: Spot,
     thread: ScopedJoinHandle<'scope, Result<(), Errno>>,
 }
 
@@ -300,39 +299,41 @@ impl<'scope, 'env> Runner<'scope, 'env> {
     ) -> Result<bool, RunError> {
         let spot = self.spot(to)?;
         let world = self.world;
+        // Written where and when it is done: a background attach is over before the action
+        // that joins it.
         let attach = move || {
             world.pause(after);
-            world.attach(spot.device.index, spot.bar, spot.offset)
+            let about = |kind| {
+                let event = Event::new(kind, Actor::Observer).device(spot.device.address).bar(spot.bar);
+                event.address(spot.address)
+            };
+            let step = world.journal().begin(about(Kind::AttachProbe));
+            let result = world.attach(spot.device.index, spot.bar, spot.offset);
+            let errno = result.map_or_else(|e| -e.raw_os_error(), |()| 0);
+            world.journal().end(step, errno);
+            let seen = match result {
+                Ok(()) => Some(Kind::Live),
+                Err(Errno::NODEV) => Some(Kind::Revoked),
+                Err(_) => None,
+            };
+            if let Some(kind) = seen {
+                world.journal().emit(about(kind).seen_by(SeenBy::Errno).result(errno));
+            }
+            result
         };
         if background {
             let thread = self.scope.spawn(attach);
-            self.background.push(Observer { place: to.to_string(), expect: expect.to_owned(), spot, thread });
+            self.background.push(Observer { place: to.to_string(), expect: expect.to_owned(), thread });
             return Ok(true);
         }
         let result = attach();
-        Ok(self.attached(&to.to_string(), expect, spot, result))
-    }
-
-    /// Writes what an observer saw: the errno, and what that says of the window.
-    fn attached(&self, place: &str, expect: &str, spot: Spot, result: Result<(), Errno>) -> bool {
-        let probe = |kind| Event::new(kind, Actor::Observer).device(spot.device.address).bar(spot.bar);
-        let errno = result.map_or_else(|e| -e.raw_os_error(), |()| 0);
-        self.world.journal().emit(probe(Kind::AttachProbe).result(errno));
-        let seen = match result {
-            Ok(()) => Some(Kind::Live),
-            Err(Errno::NODEV) => Some(Kind::Revoked),
-            Err(_) => None,
-        };
-        if let Some(kind) = seen {
-            self.world.journal().emit(probe(kind).seen_by(SeenBy::Errno).result(errno));
-        }
-        self.expect_errno(&format!("attach {place}"), expect, result)
+        Ok(self.expect_errno(&format!("attach {to}"), expect, result))
     }
 
     fn join_background(&mut self) {
-        for Observer { place, expect, spot, thread } in std::mem::take(&mut self.background) {
+        for Observer { place, expect, thread } in std::mem::take(&mut self.background) {
             let result = thread.join().unwrap_or(Err(Errno::IO));
-            self.attached(&place, &expect, spot, result);
+            self.expect_errno(&format!("attach {place}"), &expect, result);
         }
     }
 

@@ -65,6 +65,20 @@ pub enum DeviceError {
     },
 }
 
+impl DeviceError {
+    /// The negative errno behind it, -EIO where there is none to be had.
+    pub fn number(&self) -> i32 {
+        let errno = match self {
+            Self::Config(_, errno) | Self::NoExport(_, errno) | Self::Map { source: errno, .. } => *errno,
+            Self::Export { source: VfioError::VfioDeviceFeature(error), .. } => {
+                Errno::from_raw_os_error(error.errno())
+            }
+            _ => Errno::IO,
+        };
+        -errno.raw_os_error()
+    }
+}
+
 /// What there is while the device is open. Every field holds the device file open; they go
 /// together, or the kernel does not take access away.
 struct Open {
