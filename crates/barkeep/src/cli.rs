@@ -29,6 +29,8 @@ pub enum Command {
     /// Carry a scenario out.
     Replay {
         /// The scenario, a TOML file; or the name of a shipped one: main-job, hammer, unseen.
+        // An id of its own: `--scenario` has the field's name.
+        #[arg(id = "file", value_name = "FILE")]
         scenario: PathBuf,
         /// As for `run`.
         #[command(flatten)]
@@ -219,4 +221,15 @@ pub struct LabOptions {
     /// if nothing is said.
     #[arg(last = true, value_name = "SUBCOMMAND")]
     pub command: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_one_clap_takes() {
+        Cli::command().debug_assert();
+    }
 }

@@ -17,6 +17,8 @@ pub enum Exit {
     TimedOut,
     /// 125: the testbed itself failed.
     Testbed,
+    /// 130: Ctrl-C.
+    Interrupted,
     /// Another program's own status.
     Other(u8),
 }
@@ -31,6 +33,7 @@ impl Exit {
             Self::Skipped => 4,
             Self::TimedOut => 124,
             Self::Testbed => 125,
+            Self::Interrupted => 130,
             Self::Other(status) => status,
         }
     }
@@ -44,6 +47,7 @@ impl Exit {
             4 => Self::Skipped,
             124 => Self::TimedOut,
             125 => Self::Testbed,
+            130 => Self::Interrupted,
             other => u8::try_from(other).map_or(Self::Testbed, Self::Other),
         }
     }
@@ -98,7 +102,15 @@ mod tests {
 
     #[test]
     fn statuses_are_those_of_the_table() {
-        for exit in [Exit::Pass, Exit::Broken, Exit::Usage, Exit::Skipped, Exit::TimedOut, Exit::Testbed] {
+        for exit in [
+            Exit::Pass,
+            Exit::Broken,
+            Exit::Usage,
+            Exit::Skipped,
+            Exit::TimedOut,
+            Exit::Testbed,
+            Exit::Interrupted,
+        ] {
             assert_eq!(Exit::from_code(exit.code().into()), exit);
         }
         assert_eq!(Exit::from_code(7), Exit::Other(7));

@@ -3,6 +3,7 @@
 
 use crate::assemble::{self, Assembly};
 use crate::cli::{DeviceOption, RunOptions};
+use crate::event_loop::{self, EventLoop, Woken};
 use crate::exit::{Exit, Wrong, wrong};
 use crate::leftovers;
 use crate::world::VfioWorld;
@@ -16,6 +17,7 @@ use barkeep_vmm::ProbeLink;
 use barkeep_vmm::machine::Parts;
 use barkeep_vmm::vcpu::VcpuEnd;
 use std::sync::{Arc, Mutex};
+use vmm_sys_util::eventfd::EventFd;
 
 /// Carries the scenario out on a VM with the devices; gives how it ended.
 ///
@@ -107,11 +109,40 @@ fn with_vm(
         faults,
         attaching: Mutex::new(()),
     };
-    let result = barkeep_scenario::run(scenario, &world);
+    let result = run_scenario(scenario, &world, machine.ended());
     drop(world);
     let ends = machine.stop();
     take_apart(&driver, &functions, &space, journal);
-    verdict(result, &ends)
+    match result? {
+        Some(result) => verdict(result, &ends),
+        None => Ok(Exit::Interrupted),
+    }
+}
+
+/// Runs the scenario on a thread of its own; `None` if a signal ended it first.
+fn run_scenario(
+    scenario: &Scenario,
+    world: &VfioWorld,
+    ended: &EventFd,
+) -> anyhow::Result<Option<Result<(), RunError>>> {
+    let done = event_loop::event()?;
+    let told = done.try_clone().context("cannot make an event")?;
+    let mut events = EventLoop::new(done, ended.try_clone().context("cannot make an event")?)?;
+    std::thread::scope(|scope| {
+        let runner = scope.spawn(move || {
+            let result = barkeep_scenario::run(scenario, world);
+            // Only fails when it is readable already.
+            let _ = told.write(1);
+            result
+        });
+        let woken = events.wait();
+        if !matches!(woken, Ok(Woken::Done)) {
+            // Whatever the scenario waits for now fails, and it comes to its end.
+            world.link.hang_up();
+        }
+        let result = runner.join().map_err(|_| anyhow::anyhow!("the scenario's thread panicked"))?;
+        Ok((woken? != Woken::Signal).then_some(result))
+    })
 }
 
 fn open_fault_log(journal: &Journal) -> Option<Mutex<FaultLog>> {

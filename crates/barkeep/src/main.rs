@@ -2,6 +2,7 @@
 
 mod assemble;
 mod cli;
+mod event_loop;
 mod exit;
 mod here;
 mod inside;

@@ -1,6 +1,6 @@
 //! The world of a scenario: a VM on VFIO whose guest is the probe.
 
-use barkeep_export::{Cause, Driver, Errno, Function, WindowId};
+use barkeep_export::{Cause, Driver, Errno, Function, Phase, WindowId};
 use barkeep_journal::{Actor, Journal};
 use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
@@ -86,6 +86,11 @@ impl World for VfioWorld {
     fn outage_word(&self, device: u16, bar: u8, offset: u64) -> Option<u64> {
         let id = self.window(device, bar, offset)?;
         Some(OUTAGE_WORDS + 8 * (self.first_window[usize::from(id.device)] + u64::from(id.window)))
+    }
+
+    fn is_out(&self, device: u16, bar: u8, offset: u64) -> bool {
+        let phase = self.window(device, bar, offset).map(|id| self.driver.outage(id).phase());
+        phase == Some(Phase::Out)
     }
 
     fn stop_word(&self, vcpu: usize) -> u64 {

@@ -302,6 +302,9 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         // Written where and when it is done: a background attach is over before the action
         // that joins it.
         let attach = move || {
+            if background {
+                wait_until_out(world, spot);
+            }
             world.pause(after);
             let about = |kind| {
                 let event = Event::new(kind, Actor::Observer).device(spot.device.address).bar(spot.bar);
@@ -359,5 +362,17 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             used.as_micros()
         );
         Ok(self.expectation(&what, held))
+    }
+}
+
+/// Waits for CPU access to a window to go away, ten seconds at the most: an attach that comes
+/// too early tells as much by its errno.
+fn wait_until_out(world: &dyn World, spot: Spot) {
+    const TURN: Duration = Duration::from_millis(1);
+    for _ in 0..10_000 {
+        if world.is_out(spot.device.index, spot.bar, spot.offset) {
+            return;
+        }
+        world.pause(TURN);
     }
 }

@@ -76,6 +76,9 @@ pub trait World: Sync {
     /// Guest physical addresses of the outage word of the window at a place.
     fn outage_word(&self, device: u16, bar: u8, offset: u64) -> Option<u64>;
 
+    /// Whether CPU access to the window at a place is away at this moment.
+    fn is_out(&self, device: u16, bar: u8, offset: u64) -> bool;
+
     /// Guest physical address of a word that tells a vCPU to stop what it is at.
     fn stop_word(&self, vcpu: usize) -> u64;
 

@@ -143,11 +143,18 @@ impl Frame {
         for (index, fd) in fds.into_iter().enumerate() {
             let (bus, driver, journal) = (Arc::clone(&bus), Arc::clone(&driver), journal.clone());
             let index = index as u16;
+            let probe = probe.clone();
             let vcpu = Vcpu::new(fd, index, bus, driver, journal.clone(), Arc::clone(&stop));
             let told = ended.try_clone().map_err(|e| MachineError::Start("an event", e))?;
             let thread = std::thread::Builder::new()
                 .name(format!("vcpu{index}"))
-                .spawn(move || run_and_tell(vcpu, index, &journal, &told))
+                .spawn(move || {
+                    let end = run_and_tell(vcpu, index, &journal, &told);
+                    if let Some(probe) = probe {
+                        probe.gone(usize::from(index));
+                    }
+                    end
+                })
                 .map_err(|e| MachineError::Start("a vCPU's thread", e))?;
             threads.push(thread);
         }

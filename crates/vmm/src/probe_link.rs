@@ -3,6 +3,7 @@
 
 use barkeep_probe::mailbox::{self, MAILBOX_REQUEST_WORDS, REPLY_WORDS};
 use barkeep_probe::{Command, Refusal, Reply};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,12 +42,16 @@ pub enum ProbeError {
     Busy(usize),
 }
 
+/// How long one turn of waiting lasts.
+const TURN: Duration = Duration::from_secs(1);
+
 type Words = [u64; REPLY_WORDS];
 
 /// One vCPU's side of the link, as the vCPU's thread has it.
 struct Desk {
     requests: Receiver<Command>,
-    replies: SyncSender<Words>,
+    /// Gone once the vCPU is.
+    replies: Option<SyncSender<Words>>,
     /// The first ring announces the vCPU and carries no reply.
     announced: bool,
 }
@@ -63,6 +68,7 @@ pub struct ProbeLink {
     ram: Arc<Ram>,
     desks: Vec<Mutex<Desk>>,
     callers: Vec<Mutex<Caller>>,
+    hung_up: AtomicBool,
 }
 
 impl ProbeLink {
@@ -72,11 +78,11 @@ impl ProbeLink {
         for _ in 0..vcpus {
             let (requests_in, requests) = mpsc::sync_channel(1);
             let (replies, replies_out) = mpsc::sync_channel(1);
-            desks.push(Mutex::new(Desk { requests, replies, announced: false }));
+            desks.push(Mutex::new(Desk { requests, replies: Some(replies), announced: false }));
             let caller = Caller { requests: Some(requests_in), replies: replies_out, pending: None };
             callers.push(Mutex::new(caller));
         }
-        Self { ram, desks, callers }
+        Self { ram, desks, callers, hung_up: AtomicBool::new(false) }
     }
 
     /// The doorbell of a vCPU, called by its thread: hands the last reply over and waits for
@@ -89,7 +95,7 @@ impl ProbeLink {
                 let at = GuestAddress(mailbox::reply_address(vcpu) + 8 * n as u64);
                 *word = self.ram.memory().read_obj(at).unwrap_or(u64::MAX);
             }
-            if desk.replies.send(words).is_err() {
+            if desk.replies.as_ref().is_none_or(|replies| replies.send(words).is_err()) {
                 return false;
             }
         }
@@ -105,6 +111,11 @@ impl ProbeLink {
             }
         }
         true
+    }
+
+    /// Says that a vCPU has come to its end: whoever waits for its reply need not.
+    pub(crate) fn gone(&self, vcpu: usize) {
+        self.desks[vcpu].lock().unwrap_or_else(PoisonError::into_inner).replies = None;
     }
 
     /// Sends a command and does not wait.
@@ -129,12 +140,21 @@ impl ProbeLink {
     pub fn receive(&self, vcpu: usize, limit: Duration) -> Result<Reply, ProbeError> {
         let mut caller = self.caller(vcpu)?;
         let command = caller.pending.ok_or(ProbeError::NotThere(vcpu))?;
-        let words = match caller.replies.recv_timeout(limit) {
-            Ok(words) => words,
-            Err(RecvTimeoutError::Timeout) => {
+        let mut left = limit;
+        let words = loop {
+            // In turns, so that a hang-up ends the wait for a guest that never answers.
+            let turn = left.min(TURN);
+            match caller.replies.recv_timeout(turn) {
+                Ok(words) => break words,
+                Err(RecvTimeoutError::Disconnected) => return Err(ProbeError::NotThere(vcpu)),
+                Err(RecvTimeoutError::Timeout) => left -= turn,
+            }
+            if self.hung_up.load(Ordering::Acquire) {
+                return Err(ProbeError::NotThere(vcpu));
+            }
+            if left.is_zero() {
                 return Err(ProbeError::Hangs { vcpu, command, seconds: limit.as_secs() });
             }
-            Err(RecvTimeoutError::Disconnected) => return Err(ProbeError::NotThere(vcpu)),
         };
         caller.pending = None;
         command.decode_reply(&words).map_err(|source| ProbeError::Refused { vcpu, command, source })
@@ -156,6 +176,7 @@ impl ProbeLink {
 
     /// Lets every waiting vCPU go; no command can be sent any more.
     pub fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::Release);
         for caller in &self.callers {
             caller.lock().unwrap_or_else(PoisonError::into_inner).requests = None;
         }

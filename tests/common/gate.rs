@@ -1,0 +1,60 @@
+//! What a test needs from the machine it runs on: a kernel, QEMU, and the emulator to itself.
+
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The kernel with everything, and those with one option less. `scripts/test` names them.
+pub const PLAIN: &str = "BARKEEP_TEST_KERNEL";
+pub const NO_IOMMUFD: &str = "BARKEEP_TEST_KERNEL_NO_IOMMUFD";
+pub const NO_DMABUF_EXPORT: &str = "BARKEEP_TEST_KERNEL_NO_DMABUF_EXPORT";
+
+/// The kernel a variable names, where that and QEMU are there.
+pub fn kernel(variable: &str) -> Option<PathBuf> {
+    let Some(kernel) = std::env::var_os(variable).filter(|name| !name.is_empty()) else {
+        return skip(&format!("{variable} names no kernel; scripts/test builds them"));
+    };
+    qemu()?;
+    Some(kernel.into())
+}
+
+/// QEMU, where it is there.
+pub fn qemu() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("BARKEEP_QEMU").filter(|name| !name.is_empty()) {
+        return Some(named.into());
+    }
+    let program = "qemu-system-x86_64";
+    find(program).or_else(|| skip(&format!("{program} is not in PATH; scripts/setup installs it")))
+}
+
+/// A program in `PATH`.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|candidate| candidate.is_file())
+}
+
+/// Says why there is no test: past the test harness, which keeps to itself what a test that
+/// passes prints. In CI nothing may be missing.
+pub fn skip<T>(why: &str) -> Option<T> {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "in CI this must not be: {why}");
+    let test = std::thread::current().name().unwrap_or("?").to_owned();
+    // A terminal that is gone is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "{test}: skipped: {why}");
+    None
+}
+
+/// Waits until no other test, of this binary or another, has the emulator; keeps them from it
+/// while it lives. Two would take twice as long, and more memory than a small machine has.
+pub fn emulator() -> impl Drop {
+    struct Held(File);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            // Closing it would do as well.
+            let _ = flock(&self.0, FlockOperation::Unlock);
+        }
+    }
+    let file = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator.lock")).unwrap();
+    flock(&file, FlockOperation::LockExclusive).unwrap();
+    Held(file)
+}
