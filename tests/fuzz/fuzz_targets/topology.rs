@@ -1,0 +1,6 @@
+//! A topology file: any text.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let _ = barkeep_lab::Topology::parse(text);
+});
