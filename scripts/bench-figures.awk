@@ -91,7 +91,7 @@ END {
     line("p2p_unmap2", "    unmap the 16 MiB window")
     line("p2p_map1", "    map the 8 KiB window")
     line("p2p_map2", "    map the 16 MiB window")
-    line("slot_add1", "  slot of the 8 KiB window (kernel waits)")
+    line("slot_add1", "  slot of the 8 KiB window (a wait)")
     line("slot_add2", "  slot of the 16 MiB window")
     line("else", "  everything between the steps")
     ratio = median("barkeep", "whole") / median("floor", "whole")

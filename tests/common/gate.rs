@@ -34,14 +34,18 @@ pub fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|candidate| candidate.is_file())
 }
 
-/// Says why there is no test: past the test harness, which keeps to itself what a test that
-/// passes prints. In CI nothing may be missing.
+/// Says why there is no test. In CI nothing may be missing.
 pub fn skip<T>(why: &str) -> Option<T> {
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "in CI this must not be: {why}");
-    let test = std::thread::current().name().unwrap_or("?").to_owned();
-    // A terminal that is gone is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "{test}: skipped: {why}");
+    say(&format!("skipped: {why}"));
     None
+}
+
+/// Says something past the test harness, which keeps to itself what a test that passes prints.
+pub fn say(what: &str) {
+    let thread = std::thread::current();
+    // A terminal that is gone is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "{}: {what}", thread.name().unwrap_or("a test"));
 }
 
 /// Waits until no other test, of this binary or another, has the emulator; keeps them from it

@@ -11,6 +11,7 @@ use anyhow::Context;
 use barkeep_export::{Cause, Driver, Function};
 use barkeep_journal::{Actor, Event, Journal, Kind};
 use barkeep_probe::{IMAGE, ServedOptions};
+use barkeep_scenario::nearest::{nearest, with_suggestion};
 use barkeep_scenario::{RunError, Scenario};
 use barkeep_vfio::{FaultLog, Passthrough, Space};
 use barkeep_vmm::ProbeLink;
@@ -48,13 +49,9 @@ fn devices(options: &RunOptions, scenario: &Scenario) -> anyhow::Result<Vec<Devi
     }
     let named = std::env::var("BARKEEP_DEVICES").unwrap_or_default();
     let parsed: Result<Vec<DeviceOption>, _> = named.split_whitespace().map(str::parse).collect();
+    let there = parsed.context("BARKEEP_DEVICES")?;
     let wanted = scenario.devices();
-    let devices: Vec<_> = parsed
-        .context("BARKEEP_DEVICES")?
-        .into_iter()
-        .filter(|device| wanted.contains(&device.name.as_str()))
-        .collect();
-    if devices.is_empty() && !wanted.is_empty() {
+    if there.is_empty() && !wanted.is_empty() {
         let what = format!(
             "no devices: the scenario `{}` needs {}; name them with --device NAME=BDF, or use --lane lab",
             scenario.name,
@@ -62,6 +59,16 @@ fn devices(options: &RunOptions, scenario: &Scenario) -> anyhow::Result<Vec<Devi
         );
         return Err(wrong(Exit::Usage, what));
     }
+    let names: Vec<&str> = there.iter().map(|device| device.name.as_str()).collect();
+    if let Some(missing) = wanted.iter().find(|name| !names.contains(name)) {
+        let what = format!(
+            "the scenario `{}` names a device `{missing}`; the topology has {}",
+            scenario.name,
+            names.join(", ")
+        );
+        return Err(wrong(Exit::Usage, with_suggestion(what, nearest(missing, &names))));
+    }
+    let devices = there.into_iter().filter(|device| wanted.contains(&device.name.as_str())).collect();
     Ok(devices)
 }
 

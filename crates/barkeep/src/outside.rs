@@ -99,7 +99,7 @@ fn topology(named: Option<&str>, command: &[String]) -> anyhow::Result<Topology>
         (None, Some(name)) => name,
         (None, None) => DEFAULT_TOPOLOGY.to_owned(),
     };
-    Topology::named_or_file(&name).usage("no such topology")
+    Topology::named_or_file(&name).usage(format!("the topology {name} is not usable"))
 }
 
 /// The scenario an inner command line carries out, where it names or implies one.

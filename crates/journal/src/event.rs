@@ -112,6 +112,7 @@ pub struct Event {
 
 impl Event {
     /// An event of no duration, with nothing but its kind and actor.
+    #[inline]
     pub fn new(kind: Kind, actor: Actor) -> Self {
         Self {
             seq: 0,
@@ -135,6 +136,7 @@ impl Event {
 
     /// Which of its kind the actor is.
     #[must_use]
+    #[inline]
     pub fn index(mut self, index: u16) -> Self {
         self.index = index;
         self
@@ -142,6 +144,7 @@ impl Event {
 
     /// About which function.
     #[must_use]
+    #[inline]
     pub fn device(mut self, device: DeviceAddress) -> Self {
         self.device = Some(device);
         self
@@ -149,6 +152,7 @@ impl Event {
 
     /// About which BAR.
     #[must_use]
+    #[inline]
     pub fn bar(mut self, bar: u8) -> Self {
         self.bar = Some(bar);
         self
@@ -156,6 +160,7 @@ impl Event {
 
     /// An address and the bytes from there.
     #[must_use]
+    #[inline]
     pub fn range(mut self, address: u64, size: u64) -> Self {
         self.address = Some(address);
         self.size = Some(size);
@@ -164,6 +169,7 @@ impl Event {
 
     /// An address without a size.
     #[must_use]
+    #[inline]
     pub fn address(mut self, address: u64) -> Self {
         self.address = Some(address);
         self
@@ -171,6 +177,7 @@ impl Event {
 
     /// A value.
     #[must_use]
+    #[inline]
     pub fn value(mut self, value: u64) -> Self {
         self.value = Some(value);
         self
@@ -178,6 +185,7 @@ impl Event {
 
     /// A result.
     #[must_use]
+    #[inline]
     pub fn result(mut self, result: i32) -> Self {
         self.result = Some(result);
         self
@@ -185,6 +193,7 @@ impl Event {
 
     /// A trigger.
     #[must_use]
+    #[inline]
     pub fn trigger(mut self, trigger: Trigger) -> Self {
         self.trigger = trigger;
         self
@@ -192,6 +201,7 @@ impl Event {
 
     /// The observation behind it.
     #[must_use]
+    #[inline]
     pub fn seen_by(mut self, seen_by: SeenBy) -> Self {
         self.seen_by = seen_by;
         self
@@ -199,6 +209,7 @@ impl Event {
 
     /// A text; longer ones take several records.
     #[must_use]
+    #[inline]
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
         self
@@ -206,6 +217,7 @@ impl Event {
 
     /// The time, where it is not the moment of writing (a kernel log line's own stamp).
     #[must_use]
+    #[inline]
     pub fn at(mut self, time_ns: u64) -> Self {
         self.time_ns = time_ns;
         self

@@ -81,45 +81,57 @@ const _: () = assert!(size_of::<Record>() == RECORD_SIZE);
 const NO_BAR: u8 = 0xff;
 
 /// Records an event takes.
+#[inline]
 pub fn records_of(event: &Event) -> usize {
     event.text.len().div_ceil(TEXT_SIZE).max(1)
 }
 
-/// The records of an event whose first one is number `seq`, in order.
-pub fn encode(event: &Event, seq: u64, time_ns: u64) -> impl Iterator<Item = Record> + '_ {
-    let count = records_of(event);
-    (0..count).map(move |n| {
-        let chunk = event.text.as_bytes();
-        let chunk = &chunk[(n * TEXT_SIZE).min(chunk.len())..((n + 1) * TEXT_SIZE).min(chunk.len())];
-        let mut text = [0; TEXT_SIZE];
-        text[..chunk.len()].copy_from_slice(chunk);
-        let bit = |there: bool, bit: u8| if there { bit } else { 0 };
-        Record {
-            commit: seq + n as u64 + 1,
-            time_ns,
-            kind: if n == 0 { event.kind } else { Kind::Continuation } as u16,
-            phase: event.phase as u8,
-            actor: event.actor as u8,
-            index: event.index,
-            trigger: event.trigger as u8,
-            seen_by: event.seen_by as u8,
-            step: event.step,
-            result: event.result.unwrap_or(0),
-            device: DeviceAddress::option_to_bits(event.device),
-            bar: event.bar.unwrap_or(NO_BAR),
-            present: bit(event.address.is_some(), present::ADDRESS)
-                | bit(event.size.is_some(), present::SIZE)
-                | bit(event.value.is_some(), present::VALUE)
-                | bit(event.result.is_some(), present::RESULT)
-                | bit(n + 1 < count, present::MORE),
-            text_len: chunk.len() as u8,
-            _pad: 0,
-            address: event.address.unwrap_or(0),
-            size: event.size.unwrap_or(0),
-            value: event.value.unwrap_or(0),
-            text,
-        }
-    })
+/// Bytes of a record before its text. A record without text is written only so far: what
+/// stands behind is not read.
+pub const HEAD_SIZE: usize = RECORD_SIZE - TEXT_SIZE;
+
+/// The `n`th record of an event whose first one is number `seq`.
+#[inline]
+pub fn encode(event: &Event, n: usize, seq: u64, time_ns: u64) -> Record {
+    let bit = |there: bool, bit: u8| if there { bit } else { 0 };
+    let (chunk, more) = chunk(&event.text, n);
+    let mut record = Record {
+        commit: seq + n as u64 + 1,
+        time_ns,
+        kind: if n == 0 { event.kind } else { Kind::Continuation } as u16,
+        phase: event.phase as u8,
+        actor: event.actor as u8,
+        index: event.index,
+        trigger: event.trigger as u8,
+        seen_by: event.seen_by as u8,
+        step: event.step,
+        result: event.result.unwrap_or(0),
+        device: DeviceAddress::option_to_bits(event.device),
+        bar: event.bar.unwrap_or(NO_BAR),
+        present: bit(event.address.is_some(), present::ADDRESS)
+            | bit(event.size.is_some(), present::SIZE)
+            | bit(event.value.is_some(), present::VALUE)
+            | bit(event.result.is_some(), present::RESULT)
+            | bit(more, present::MORE),
+        text_len: chunk.len() as u8,
+        _pad: 0,
+        address: event.address.unwrap_or(0),
+        size: event.size.unwrap_or(0),
+        value: event.value.unwrap_or(0),
+        text: [0; TEXT_SIZE],
+    };
+    record.text[..chunk.len()].copy_from_slice(chunk);
+    record
+}
+
+/// The bytes of a text that go into the `n`th record, and whether there are more.
+#[inline]
+fn chunk(text: &str, n: usize) -> (&[u8], bool) {
+    let rest = &text.as_bytes()[(n * TEXT_SIZE).min(text.len())..];
+    match rest.split_at_checked(TEXT_SIZE) {
+        Some((chunk, rest)) => (chunk, !rest.is_empty()),
+        None => (rest, false),
+    }
 }
 
 impl Record {
@@ -131,6 +143,12 @@ impl Record {
     /// Whether this record only continues another's text.
     pub fn is_continuation(&self) -> bool {
         self.kind == Kind::Continuation as u16
+    }
+
+    /// Bytes of it that carry anything.
+    #[inline]
+    pub fn used(&self) -> usize {
+        if self.text_len == 0 { HEAD_SIZE } else { RECORD_SIZE }
     }
 
     /// The text's bytes in this record.

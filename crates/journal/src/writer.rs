@@ -98,6 +98,12 @@ impl Journal {
         Lane::from_number(number as u8).unwrap_or(Lane::Host)
     }
 
+    /// What the nanoseconds of this journal are.
+    pub fn clock(&self) -> Clock {
+        let number = self.atomic_u32(header::CLOCK).load(Ordering::Relaxed);
+        Clock::from_number(number as u8).unwrap_or(Clock::Hardware)
+    }
+
     /// Nanoseconds of the clock events are stamped with (`CLOCK_MONOTONIC`; in the emulator
     /// that is the emulated machine's).
     pub fn now(&self) -> u64 {
@@ -144,16 +150,17 @@ impl Journal {
         let count = layout::records_of(event) as u64;
         let first = self.atomic_u64(header::NEXT).fetch_add(count, Ordering::Relaxed);
         let capacity = self.atomic_u64(header::CAPACITY).load(Ordering::Relaxed);
-        for record in layout::encode(event, first, time_ns) {
-            let number = record.commit - 1;
+        for n in 0..count {
+            let number = first + n;
             if number >= capacity {
                 // NEXT has counted it: the reader tells how many were lost.
                 return;
             }
+            let record = layout::encode(event, n as usize, first, time_ns);
             let at = HEADER_SIZE + number as usize * RECORD_SIZE;
             // The body first, the mark of completeness after it, so that a reader never
             // takes half a record for a whole one.
-            let body = &record.as_bytes()[size_of::<u64>()..];
+            let body = &record.as_bytes()[size_of::<u64>()..record.used()];
             let written = self.0.as_volatile_slice().write_slice(body, at + size_of::<u64>());
             debug_assert!(written.is_ok());
             self.atomic_u64(at).store(record.commit, Ordering::Release);
