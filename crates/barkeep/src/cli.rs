@@ -203,7 +203,7 @@ pub struct LabOptions {
     #[arg(long)]
     pub fast: bool,
     /// Wall-clock seconds after which a run has hung.
-    #[arg(long, value_name = "S", default_value_t = 300)]
+    #[arg(long, value_name = "S", default_value_t = crate::outside::DEFAULT_TIMEOUT)]
     pub timeout: u64,
     /// Where the journal, the console and other outputs go.
     #[arg(long, value_name = "DIR", default_value = "out/lab")]

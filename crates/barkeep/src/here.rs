@@ -26,6 +26,8 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     if inside_lab() {
         return inside::run(options, &lab_journal()?);
     }
+    // Before anything is made: what was typed may be wrong.
+    inside::plan(options)?;
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/run"));
     std::fs::create_dir_all(&out).usage(format!("cannot make the folder {}", out.display()))?;
     let path = out.join("journal.jsonl");

@@ -25,8 +25,7 @@ use vmm_sys_util::eventfd::EventFd;
 /// # Errors
 /// The VM cannot be made or run.
 pub fn run(options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
-    let scenario = options.load_scenario()?;
-    let devices = devices(options, &scenario)?;
+    let (scenario, devices) = plan(options)?;
     let version = concat!("barkeep ", env!("CARGO_PKG_VERSION"));
     journal.emit(Event::new(Kind::RunStart, Actor::Vmm).text(format!("{version}: {}", scenario.name)));
     let result = with_vm(options, &scenario, &devices, journal);
@@ -40,6 +39,16 @@ pub fn run(options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
     };
     journal.emit(Event::new(Kind::RunEnd, Actor::Vmm).result(exit.code().into()));
     result
+}
+
+/// The scenario and the devices, as far as words alone tell.
+///
+/// # Errors
+/// The scenario cannot be read or is none; a device is missing or named twice.
+pub fn plan(options: &RunOptions) -> anyhow::Result<(Scenario, Vec<DeviceOption>)> {
+    let scenario = options.load_scenario()?;
+    let devices = devices(options, &scenario)?;
+    Ok((scenario, devices))
 }
 
 /// The devices of the command line, or, inside the lab, those of the topology.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The topology of a run that names none.
 const DEFAULT_TOPOLOGY: &str = "nvme-edu";
+/// Wall-clock seconds after which a run has hung: several times what the longest takes.
+pub const DEFAULT_TIMEOUT: u64 = 600;
 /// The word that runs another program than this one.
 const EXEC: &str = "exec";
 
@@ -64,7 +66,7 @@ pub fn run_in_lab(options: &RunOptions, arguments: impl Iterator<Item = OsString
         kernel: options.kernel.clone(),
         topology: None,
         fast: false,
-        timeout: 300,
+        timeout: DEFAULT_TIMEOUT,
         out,
         share: None,
         dry_run: false,

@@ -3,7 +3,7 @@
 
 use crate::exit::{Exit, UsageExt};
 use barkeep_check::{Checker, Ended, Verdict};
-use barkeep_journal::{Event, Header};
+use barkeep_journal::{Actor, Event, Header, Kind};
 use barkeep_report::{Style, Timeline, jsonl, verdict};
 use std::io::{IsTerminal, Stderr, Write};
 use std::path::Path;
@@ -14,6 +14,8 @@ pub struct Show {
     checker: Checker,
     timeline: Option<Timeline<Stderr>>,
     header: Option<Header>,
+    /// What the lab's PID 1 said when it could not run the command.
+    refusal: Option<String>,
 }
 
 impl Show {
@@ -26,6 +28,9 @@ impl Show {
     pub fn event(&mut self, event: &Event, header: Header) {
         self.checker.event(event);
         self.header = Some(header);
+        if (event.kind, event.actor) == (Kind::Degraded, Actor::Lab) && event.result.is_some() {
+            self.refusal = Some(event.text.clone());
+        }
         if self.timeline.is_none() {
             let style = style(std::io::stderr().is_terminal());
             self.timeline = Timeline::new(std::io::stderr(), header, style).ok();
@@ -39,6 +44,16 @@ impl Show {
     /// Prints the verdict of a run that ended so, and gives its status.
     pub fn verdict(mut self, ended: Ended, journal: &Path) -> Exit {
         let verdict = self.end(ended);
+        if verdict.ended == Ended::ByItself(Exit::Usage.code().into())
+            && verdict.findings.iter().all(|f| f.unfinished)
+        {
+            // Nothing ran that there could be a verdict on; what was wrong has been said, or
+            // is said here.
+            if let Some(refusal) = &self.refusal {
+                eprintln!("barkeep: {refusal}");
+            }
+            return Exit::Usage;
+        }
         if let Some(header) = self.header {
             let style = style(std::io::stdout().is_terminal());
             let mut out = std::io::stdout().lock();
@@ -88,7 +103,7 @@ pub fn check(path: &Path) -> anyhow::Result<Exit> {
     for event in events {
         match event {
             Ok(event) => {
-                if event.kind == barkeep_journal::Kind::RunEnd {
+                if event.kind == Kind::RunEnd {
                     status = event.result.unwrap_or(0);
                 }
                 checker.event(&event);

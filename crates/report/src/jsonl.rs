@@ -24,7 +24,7 @@ pub struct Damage {
 #[derive(Debug, thiserror::Error)]
 pub enum Why {
     /// It cannot be read.
-    #[error("cannot be read")]
+    #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
     /// There is nothing in it.
     #[error("the file is empty")]

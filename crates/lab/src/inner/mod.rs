@@ -35,7 +35,7 @@ pub fn is_lab_init() -> bool {
 /// What keeps the inner command from running.
 #[derive(Debug, thiserror::Error)]
 enum InnerError {
-    #[error("the kernel lacks {0}")]
+    #[error("the kernel lacks {0}; `barkeep lab --print-config` prints what it needs")]
     Kernel(String),
     #[error("device `{name}`: nothing answers at {slot}{}", behind(bus.as_deref()))]
     NoDevice { name: String, slot: String, bus: Option<String> },
