@@ -53,3 +53,49 @@ impl MsixTable {
         (at.checked_add(len)? <= size).then_some(at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use barkeep_pci::layout::Location;
+
+    fn table() -> MsixTable {
+        let capability = MsixCapability {
+            offset: 0x40,
+            table: Location { bar: 0, offset: 0x2000, size: 0x40 },
+            pba: Location { bar: 0, offset: 0x3000, size: 8 },
+        };
+        MsixTable::new(capability)
+    }
+
+    #[test]
+    fn every_vector_starts_masked() {
+        let mut control = [0; 4];
+        table().read(0, 0x2000 + 3 * 16 + 12, &mut control);
+        assert_eq!(u32::from_le_bytes(control), 1);
+    }
+
+    #[test]
+    fn the_guest_reads_what_it_wrote_and_the_pending_bits_stay_clear() {
+        let table = table();
+        table.write(0, 0x2010, &0xfee0_0000_u32.to_le_bytes());
+        table.write(0, 0x3000, &[0xff; 8]);
+        let (mut address, mut pending) = ([0; 4], [1; 8]);
+        table.read(0, 0x2010, &mut address);
+        table.read(0, 0x3000, &mut pending);
+        assert_eq!((u32::from_le_bytes(address), pending), (0xfee0_0000, [0; 8]));
+    }
+
+    #[test]
+    fn accesses_past_the_end_read_zero_and_write_nothing() {
+        let table = table();
+        let mut across = [7; 8];
+        table.write(0, 0x203c, &[0xff; 8]);
+        table.read(0, 0x203c, &mut across);
+        assert_eq!(across, [0; 8]);
+        let mut last = [7; 4];
+        table.read(0, 0x203c, &mut last);
+        assert_eq!(u32::from_le_bytes(last), 1);
+        assert!(table.covers(0, 0x203f) && !table.covers(0, 0x2040) && !table.covers(1, 0x2000));
+    }
+}
