@@ -158,6 +158,11 @@ impl PciRoot {
     /// A config write that failed leaves the kernel's idea of the registers half done: the
     /// mappings are looked at anew.
     fn failed(&self, device: usize, write: &ConfigWrite, errno: Errno) {
+        if errno == Errno::NODEV {
+            // Closed, which the journal has: writes to nobody vanish, and a guest that goes on
+            // writing does not fill the journal.
+            return;
+        }
         let function = &self.functions[device];
         let event = Event::new(Kind::Degraded, Actor::Vmm)
             .device(function.address())
@@ -165,10 +170,8 @@ impl PciRoot {
             .result(-errno.raw_os_error())
             .text("a config write failed");
         self.journal.emit(event);
-        if errno != Errno::NODEV {
-            // Its own failures are in the journal.
-            let _ = self.driver.handle(device as u16, Cause::SUSPECT, (Actor::Vmm, 0));
-        }
+        // Its own failures are in the journal.
+        let _ = self.driver.handle(device as u16, Cause::SUSPECT, (Actor::Vmm, 0));
     }
 
     /// Interrupts of passed-through functions are not delivered yet; said once.
