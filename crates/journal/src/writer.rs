@@ -29,7 +29,11 @@ pub enum JournalError {
 
 /// The writer's end of a journal; clones write to the same one.
 #[derive(Clone)]
-pub struct Journal(Arc<MmapRegion>);
+pub struct Journal {
+    region: Arc<MmapRegion>,
+    /// As the header has it; read once, for every event asks.
+    capacity: u64,
+}
 
 /// A step that has begun; [`Journal::end`] ends it. Dropping it unended leaves the missing
 /// end a reader can see, which is what a hang looks like too.
@@ -50,10 +54,9 @@ impl Journal {
     /// # Errors
     /// The file cannot be mapped or has no room for a record.
     pub fn create(file: File, size: usize, lane: Lane, clock: Clock) -> Result<Self, JournalError> {
-        let region = map(file, size)?;
-        let journal = Self(Arc::new(region));
-        let records = (size - HEADER_SIZE) / RECORD_SIZE;
-        journal.atomic_u64(header::CAPACITY).store(records as u64, Ordering::Relaxed);
+        let region = Arc::new(map(file, size)?);
+        let journal = Self { region, capacity: ((size - HEADER_SIZE) / RECORD_SIZE) as u64 };
+        journal.atomic_u64(header::CAPACITY).store(journal.capacity, Ordering::Relaxed);
         journal.atomic_u64(header::NEXT).store(0, Ordering::Relaxed);
         journal.atomic_u32(header::VERSION).store(layout::VERSION, Ordering::Relaxed);
         journal.atomic_u32(header::LANE).store(lane as u32, Ordering::Relaxed);
@@ -81,11 +84,12 @@ impl Journal {
     /// # Errors
     /// The file cannot be mapped, is no journal, or one of another version.
     pub fn join(file: File, size: usize) -> Result<Self, JournalError> {
-        let journal = Self(Arc::new(map(file, size)?));
+        let mut journal = Self { region: Arc::new(map(file, size)?), capacity: 0 };
+        journal.capacity = journal.atomic_u64(header::CAPACITY).load(Ordering::Relaxed);
         let room = (size - HEADER_SIZE) as u64 / RECORD_SIZE as u64;
         if journal.atomic_u64(header::MAGIC).load(Ordering::Acquire) != layout::MAGIC
             || journal.atomic_u32(header::VERSION).load(Ordering::Relaxed) != layout::VERSION
-            || journal.atomic_u64(header::CAPACITY).load(Ordering::Relaxed) > room
+            || journal.capacity > room
         {
             return Err(JournalError::Foreign);
         }
@@ -149,10 +153,9 @@ impl Journal {
         debug_assert!(event.kind != Kind::Continuation);
         let count = layout::records_of(event) as u64;
         let first = self.atomic_u64(header::NEXT).fetch_add(count, Ordering::Relaxed);
-        let capacity = self.atomic_u64(header::CAPACITY).load(Ordering::Relaxed);
         for n in 0..count {
             let number = first + n;
-            if number >= capacity {
+            if number >= self.capacity {
                 // NEXT has counted it: the reader tells how many were lost.
                 return;
             }
@@ -161,22 +164,22 @@ impl Journal {
             // The body first, the mark of completeness after it, so that a reader never
             // takes half a record for a whole one.
             let body = &record.as_bytes()[size_of::<u64>()..record.used()];
-            let written = self.0.as_volatile_slice().write_slice(body, at + size_of::<u64>());
+            let written = self.region.as_volatile_slice().write_slice(body, at + size_of::<u64>());
             debug_assert!(written.is_ok());
             self.atomic_u64(at).store(record.commit, Ordering::Release);
         }
     }
 
     fn atomic_u64(&self, at: usize) -> &AtomicU64 {
-        self.0.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
+        self.region.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
     }
 
     fn atomic_u32(&self, at: usize) -> &AtomicU32 {
-        self.0.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
+        self.region.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
     }
 
     fn atomic_i32(&self, at: usize) -> &AtomicI32 {
-        self.0.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
+        self.region.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
     }
 }
 
