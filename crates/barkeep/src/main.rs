@@ -35,18 +35,16 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Run(options) => match options.lane()? {
-            cli::Place::Here => here::run(&options),
-            cli::Place::Lab => outside::run_in_lab(&options, std::env::args_os().skip(1)),
-        },
-        Command::Replay { scenario, options } => {
-            let options = options.with_scenario(scenario)?;
-            match options.lane()? {
-                cli::Place::Here => here::run(&options),
-                cli::Place::Lab => outside::run_in_lab(&options, std::env::args_os().skip(1)),
-            }
-        }
+        Command::Run(options) => run(&options),
+        Command::Replay { scenario, options } => run(&options.with_scenario(scenario)?),
         Command::Check { journal } => show::check(&journal),
         Command::Lab(options) => outside::lab(&options),
+    }
+}
+
+fn run(options: &cli::RunOptions) -> anyhow::Result<Exit> {
+    match options.lane()? {
+        cli::Place::Here => here::run(options),
+        cli::Place::Lab => outside::run_in_lab(options, std::env::args_os().skip(1)),
     }
 }

@@ -31,15 +31,8 @@ pub struct WindowId {
 /// What is about to reach a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Passage {
-    /// A config-space write: offset, 1, 2 or 4 bytes, little endian in the low bytes.
-    ConfigWrite {
-        /// Byte offset in config space.
-        offset: u16,
-        /// 1, 2 or 4.
-        len: u8,
-        /// The bytes.
-        value: u32,
-    },
+    /// A config-space write.
+    ConfigWrite(ConfigWrite),
     /// `VFIO_DEVICE_RESET`.
     DeviceReset,
     /// Every reference to the device file given up.

@@ -203,8 +203,10 @@ impl Run<'_> {
             Step::LetThrough => {
                 let event = self.named(Event::new(Kind::Trigger, self.actor.0).index(self.actor.1));
                 let event = match self.cause.passage {
-                    Passage::ConfigWrite { offset, len, value } => {
-                        event.range(offset.into(), len.into()).value(value.into())
+                    Passage::ConfigWrite(write) => {
+                        let bytes = write.bytes.as_slice();
+                        let value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                        event.range(write.offset.into(), bytes.len() as u64).value(value)
                     }
                     Passage::DeviceReset | Passage::Close | Passage::Nothing => event,
                 };

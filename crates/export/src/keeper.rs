@@ -174,7 +174,7 @@ impl Keeper {
         self.stage = match cause.passage {
             // Nothing will be disturbed: what is in stays in.
             Passage::Nothing => Stage::FindOut,
-            Passage::ConfigWrite { .. } | Passage::DeviceReset | Passage::Close => Stage::Withdraw(0),
+            Passage::ConfigWrite(_) | Passage::DeviceReset | Passage::Close => Stage::Withdraw(0),
         };
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use barkeep_journal::Trigger;
+use barkeep_pci::write::ConfigWrite;
 use proptest::prelude::*;
 
 const WINDOW: Window = Window { bar: 2, offset: 0, size: 0x100_0000, p2p: true };
@@ -10,7 +11,7 @@ fn found(decode: bool) -> Result<Found, Errno> {
 }
 
 fn config(trigger: Trigger, revokes: bool) -> Cause {
-    Cause { trigger, passage: Passage::ConfigWrite { offset: 4, len: 2, value: 0 }, revokes, resets: false }
+    Cause { trigger, passage: Passage::ConfigWrite(ConfigWrite::word(4, 0)), revokes, resets: false }
 }
 
 /// Drives one event with every step succeeding; gives the names of the steps.

@@ -65,7 +65,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// A journal in memory of its own, seen by nobody else until [`Self::file`] is shared.
+    /// A journal in memory of its own, and the file by which a reader can map it.
     ///
     /// # Errors
     /// No memory for `capacity` records.

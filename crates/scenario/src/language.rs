@@ -326,18 +326,15 @@ fn count(actions: &[Action]) -> Option<u64> {
     })
 }
 
-fn for_each<'a>(actions: &'a [Action], see: &mut impl FnMut(&'a Action)) {
+/// Shows every action, those of repeats once. As deep as the file nests, which the TOML
+/// reader bounds.
+fn for_each<'a>(actions: &'a [Action], see: &mut dyn FnMut(&'a Action)) {
     for action in actions {
         see(action);
         if let Action::Repeat { actions, .. } = action {
-            // Recursion as deep as the file nests, which the TOML reader bounds.
-            for_each_dyn(actions, see);
+            for_each(actions, see);
         }
     }
-}
-
-fn for_each_dyn<'a>(actions: &'a [Action], see: &mut dyn FnMut(&'a Action)) {
-    for_each(actions, &mut |action| see(action));
 }
 
 impl Action {

@@ -185,7 +185,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 self.call(*vcpu, Command::Sleep { ns: time.as_nanos() as u64 }).map(|_| true)
             }
             Action::Idle { time, vcpu } => self.idle(*time, *vcpu),
-            Action::Repeat { actions, .. } => self.actions(actions).map(|()| true),
+            Action::Repeat { .. } => unreachable!("`actions` takes repeats apart"),
         }
     }
 

@@ -18,4 +18,3 @@ pub use device::{Device, DeviceError};
 pub use faults::{Fault, FaultLog};
 pub use passthrough::Passthrough;
 pub use space::{Space, SpaceError};
-pub use sys::HostMapping;

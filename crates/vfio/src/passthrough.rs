@@ -80,11 +80,7 @@ impl Passthrough {
 impl Exporter for Passthrough {
     fn let_through(&self, passage: &Passage) -> Result<(), Errno> {
         match *passage {
-            Passage::ConfigWrite { offset, len, value } => {
-                let data = value.to_le_bytes();
-                let write = ConfigWrite::new(offset, &data[..usize::from(len)]).ok_or(Errno::INVAL)?;
-                self.plain_write(&write)
-            }
+            Passage::ConfigWrite(ref write) => self.plain_write(write),
             Passage::DeviceReset => {
                 let result = self.device.reset();
                 // A reset wakes the function up and restores its config space.
@@ -142,10 +138,9 @@ impl Function for Passthrough {
     fn classify(&self, write: &ConfigWrite) -> Option<Cause> {
         let effects = self.device.layout().classify(&self.shadow().registers, write);
         let trigger = trigger(&effects, self.decodes())?;
-        let (len, value) = bytes(write);
         Some(Cause {
             trigger,
-            passage: Passage::ConfigWrite { offset: write.offset, len, value },
+            passage: Passage::ConfigWrite(*write),
             revokes: effects.revokes(),
             resets: effects.resets(),
         })
@@ -200,14 +195,6 @@ fn trigger(effects: &Effects, decodes: bool) -> Option<Trigger> {
         | Effect::MsixControl => None,
     };
     effects.iter().filter_map(name).max_by_key(|(weight, _)| *weight).map(|(_, trigger)| trigger)
-}
-
-/// Length and value of a write.
-fn bytes(write: &ConfigWrite) -> (u8, u32) {
-    let slice = write.bytes.as_slice();
-    let mut value = [0; 4];
-    value[..slice.len()].copy_from_slice(slice);
-    (slice.len() as u8, u32::from_le_bytes(value))
 }
 
 fn pmcsr(device: &Device) -> Option<u16> {

@@ -73,11 +73,6 @@ impl Space {
         self.buffers.write().unwrap_or_else(PoisonError::into_inner).remove(&window).is_some()
     }
 
-    /// dma-bufs held.
-    pub fn buffer_count(&self) -> usize {
-        self.buffers.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
     /// Tries to map a window at an IOVA nothing uses, and unmaps it if that worked: what the
     /// kernel says to an importer at this moment. This is how a revoke, and its end, can be
     /// *seen*: nothing in the kernel's interface tells of it.
@@ -87,14 +82,6 @@ impl Space {
     pub fn attach_probe(&self, window: WindowId, unused_iova: u64) -> Result<(), Errno> {
         self.map(window, unused_iova)?;
         self.unmap(window, unused_iova).map(drop)
-    }
-
-    /// Unmaps everything; gives the bytes that were mapped.
-    ///
-    /// # Errors
-    /// ENOENT where nothing was.
-    pub fn unmap_all(&self) -> Result<u64, Errno> {
-        self.unmap_range(0, u64::MAX)
     }
 
     fn map_file(&self, file: &File, start: u64, length: u64, iova: u64) -> Result<(), Errno> {

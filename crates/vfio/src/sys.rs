@@ -4,7 +4,6 @@
 use barkeep_export::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use vfio_bindings::bindings::vfio::{
     VFIO_BASE, VFIO_DEVICE_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_PROBE, VFIO_TYPE,
     vfio_device_feature,
@@ -57,7 +56,7 @@ pub(crate) fn probe_dma_buf(device: &File) -> Result<(), Errno> {
 /// through it: an access while the region is revoked would be SIGBUS. It gives memory slots
 /// their host address.
 #[derive(Debug)]
-pub struct HostMapping {
+pub(crate) struct HostMapping {
     address: usize,
     size: usize,
 }
@@ -69,7 +68,6 @@ impl HostMapping {
     /// # Errors
     /// The errno of `mmap`.
     pub(crate) fn new(device: &File, offset: u64, size: usize) -> Result<Self, Errno> {
-        debug_assert!(device.as_raw_fd() >= 0);
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a fresh mapping at an address of the kernel's choosing aliases nothing.
         let address =
@@ -78,13 +76,8 @@ impl HostMapping {
     }
 
     /// Host virtual address, page-aligned.
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         self.address as u64
-    }
-
-    /// Bytes.
-    pub fn size(&self) -> usize {
-        self.size
     }
 }
 

@@ -112,7 +112,6 @@ pub struct Parts {
 pub struct Machine {
     threads: Vec<JoinHandle<VcpuEnd>>,
     stop: Arc<AtomicBool>,
-    driver: Arc<Driver>,
     probe: Option<Arc<ProbeLink>>,
     ended: EventFd,
 }
@@ -158,7 +157,7 @@ impl Frame {
                 .map_err(|e| MachineError::Start("a vCPU's thread", e))?;
             threads.push(thread);
         }
-        Ok(Machine { threads, stop, driver, probe, ended })
+        Ok(Machine { threads, stop, probe, ended })
     }
 
     fn vcpu(&self, index: u16, entry: u64) -> Result<VcpuFd, MachineError> {
@@ -186,11 +185,6 @@ impl Machine {
     /// Readable once a vCPU has come to an end that nobody asked for.
     pub fn ended(&self) -> &EventFd {
         &self.ended
-    }
-
-    /// The driver of its devices.
-    pub fn driver(&self) -> &Arc<Driver> {
-        &self.driver
     }
 
     /// Stops every vCPU and waits for it; gives how each ended.

@@ -10,10 +10,6 @@ use barkeep_pci::write::ConfigWrite;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Vendor and device of the bridge: the Red Hat, Inc. PCIe host bridge QEMU's generic
-/// machines show too.
-const BRIDGE: (u16, u16) = (0x1b36, 0x0008);
-
 /// The PCI root complex of a VM.
 pub struct PciRoot {
     bridge: Mutex<HostBridge>,
@@ -35,7 +31,7 @@ enum Target {
 impl PciRoot {
     /// A root with the functions in the order of the driver's devices.
     pub fn new(functions: Vec<Arc<dyn Function>>, driver: Arc<Driver>, journal: Journal) -> Self {
-        let bridge = Mutex::new(HostBridge::new(BRIDGE.0, BRIDGE.1));
+        let bridge = Mutex::new(HostBridge::default());
         let (address, interrupts_told) = (AtomicU32::new(0), AtomicBool::new(false));
         Self { bridge, functions, driver, journal, address, interrupts_told }
     }

@@ -160,20 +160,6 @@ impl ProbeLink {
         command.decode_reply(&words).map_err(|source| ProbeError::Refused { vcpu, command, source })
     }
 
-    /// Sends a command and waits for its reply.
-    ///
-    /// # Errors
-    /// See [`ProbeError`].
-    pub fn call(&self, vcpu: usize, command: Command, limit: Duration) -> Result<Reply, ProbeError> {
-        self.send(vcpu, command)?;
-        self.receive(vcpu, limit)
-    }
-
-    /// vCPUs there are.
-    pub fn vcpus(&self) -> usize {
-        self.desks.len()
-    }
-
     /// Lets every waiting vCPU go; no command can be sent any more.
     pub fn hang_up(&self) {
         self.hung_up.store(true, Ordering::Release);
