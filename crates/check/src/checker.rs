@@ -9,7 +9,7 @@ use crate::summary::Summary;
 use crate::verdict::{Ended, Verdict};
 use crate::world::World;
 use crate::{i1, i2, i4, i5, i7};
-use barkeep_journal::{Event, Kind, Phase};
+use barkeep_journal::{Event, Kind, Phase, Sink};
 
 /// Holds events against the invariants, one at a time, in the journal's order.
 #[derive(Default)]
@@ -23,6 +23,12 @@ pub struct Checker {
     findings: Findings,
 }
 
+impl Sink for Checker {
+    fn event(&mut self, event: &Event) {
+        Checker::event(self, event);
+    }
+}
+
 impl Checker {
     /// One that has seen nothing.
     pub fn new() -> Self {
@@ -34,7 +40,16 @@ impl Checker {
         self.places.event(event, &mut self.findings);
         self.judge(event);
         self.summary.absorb(&self.world, event);
-        self.world.absorb(event);
+        if let Some(beyond) = self.world.absorb(event) {
+            i5::not_followed(event, beyond, &mut self.findings);
+        }
+    }
+
+    /// Entries of memory it holds: devices, windows, exports, steps under way and the like. It
+    /// goes with what there is at the same time, not with the length of the journal.
+    pub fn footprint(&self) -> usize {
+        let Self { world, places: _, restores, kernel_log: _, expectations: _, summary, findings } = self;
+        world.footprint() + restores.footprint() + summary.footprint() + findings.footprint()
     }
 
     /// No event follows. What was left open shows now.

@@ -40,6 +40,11 @@ impl Findings {
         self.undecided += 1;
     }
 
+    /// Entries of memory it holds.
+    pub fn footprint(&self) -> usize {
+        self.listed.len()
+    }
+
     /// The listed ones in the order of the journal, how many more, and how many observations
     /// could not be decided.
     pub fn into_parts(mut self) -> (Vec<Finding>, u64, u64) {

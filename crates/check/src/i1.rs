@@ -16,7 +16,7 @@ use crate::errno::OK;
 use crate::findings::Findings;
 use crate::verdict::Invariant::I1;
 use crate::words::place;
-use crate::world::{Device, P2p, Tick, World};
+use crate::world::{Device, Dma, P2p, Tick, World};
 use barkeep_journal::{Event, SeenBy};
 
 /// An access carried its data.
@@ -30,10 +30,8 @@ pub(crate) fn landed(world: &World, event: &Event, out: &mut Findings) {
 }
 
 fn cpu_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut Findings) {
-    let slots: Option<Vec<_>> = device.windows_of(bar).map(|window| window.out_since()).collect();
     // The VMM's own read does not need a slot, only a function that decodes.
-    let away =
-        if event.seen_by == SeenBy::RegionRead { None } else { slots.and_then(|s| s.into_iter().max()) };
+    let away = if event.seen_by == SeenBy::RegionRead { None } else { all_out_since(device, bar) };
     let made = world.observed_from(event);
     let sure = |since: Option<Tick>| since.is_some_and(|since| since < made);
     let why = if sure(device.revoked_since) {
@@ -49,21 +47,29 @@ fn cpu_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut 
     out.add(I1, event, format!("a CPU access reached {} while {why}", place(event)));
 }
 
+/// Since when the slots of all windows of a BAR are certainly away.
+fn all_out_since(device: &Device, bar: u8) -> Option<Tick> {
+    let mut last = None;
+    for window in device.windows_of(bar) {
+        last = last.max(Some(window.out_since()?));
+    }
+    last
+}
+
 fn dma_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut Findings) {
     let dmas = world.dmas.that_can_be(event, device);
-    let late = dmas.iter().filter(|dma| {
+    let late = |dma: &&Dma| {
         let target = dma.target(device).map(|window| window.p2p);
         matches!(target, Some(P2p::Dead(since)) if since < dma.since)
-    });
-    let late: Vec<_> = late.collect();
-    let Some(first) = late.first() else {
-        let dead = |window: &_| matches!(window, P2p::Dead(_));
-        if dmas.is_empty() && device.windows_of(bar).any(|window| dead(&window.p2p)) {
+    };
+    let Some(first) = dmas.clone().find(late) else {
+        let nobodys = dmas.clone().next().is_none();
+        if nobodys && device.windows_of(bar).any(|window| matches!(window.p2p, P2p::Dead(_))) {
             out.cannot_decide();
         }
         return;
     };
-    if late.len() < dmas.len() {
+    if !dmas.clone().all(|dma| late(&dma)) {
         return out.cannot_decide();
     }
     let what = format!(
@@ -93,7 +99,7 @@ pub(crate) fn map_begins(world: &World, event: &Event, out: &mut Findings) {
     let (Some(device), Some(bar), Some(address)) = (world.device(event), event.bar, event.address) else {
         return;
     };
-    if device.slots_put_in.contains(&(bar, address)) {
+    if device.window(bar, address).is_some_and(|window| window.put_in) {
         out.add(I1, event, format!("the slot of {} went in before its mapping was made", place(event)));
     }
 }

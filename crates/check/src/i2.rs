@@ -58,12 +58,12 @@ pub(crate) fn map_tried(world: &World, event: &Event, out: &mut Findings) {
 fn occupied(world: &World, event: &Event) -> bool {
     let (Some(address), Some(size)) = (event.address, event.size) else { return true };
     let mut windows = world.devices.values().flat_map(|device| &device.windows);
-    world.ram_overlaps(address, size) || windows.any(|window| window.mapped && window.overlaps(address, size))
+    world.ram.overlaps(address, size) || windows.any(|window| window.mapped && window.overlaps(address, size))
 }
 
 /// Whether there was a dma-buf for this and it has been closed: then its errno is another.
 fn dmabuf_closed(device: &Device, event: &Event) -> bool {
-    device.exported_once && device.exports.iter().all(|&(bar, _, _)| Some(bar) != event.bar)
+    device.exports.once && device.exports.iter().all(|((bar, _, _), _)| Some(bar) != event.bar)
 }
 
 /// A mapping was taken away.

@@ -29,6 +29,9 @@ struct Pending {
     way: Way,
 }
 
+/// What was told that is remembered without asking whether it still stands.
+const TOLD: usize = 256;
+
 #[derive(Default)]
 pub(crate) struct Restores {
     pending: Vec<Pending>,
@@ -84,9 +87,9 @@ impl Restores {
     /// The run is over. What is not back now never came back.
     pub fn end(&mut self, world: &World, out: &mut Findings) {
         let (seq, time_ns) = world.last;
-        for (address, device) in &world.devices {
+        for (address, device) in world.devices.iter() {
             let mut event =
-                Event::new(barkeep_journal::Kind::RunEnd, barkeep_journal::Actor::Lab).device(*address);
+                Event::new(barkeep_journal::Kind::RunEnd, barkeep_journal::Actor::Lab).device(address);
             (event.seq, event.time_ns) = (seq, time_ns);
             match (device.unsettled, device.expect) {
                 (Some(before), _) if world.run_ended => {
@@ -99,8 +102,17 @@ impl Restores {
         self.told_all(None, out);
     }
 
+    /// Entries of memory it holds.
+    pub fn footprint(&self) -> usize {
+        self.pending.len() + self.told.len()
+    }
+
     fn look(&mut self, device: &Device, event: &Event, after: Trigger) {
         let Some(address) = event.device else { return };
+        if self.told.len() >= TOLD {
+            // A window that has moved with its BAR is no longer where it was told of.
+            self.told.retain(|&(of, bar, at, _)| of != address || device.window(bar, at).is_some());
+        }
         for window in &device.windows {
             self.judge(address, window, Way::Cpu, cpu_back(window), event, after);
             let p2p_back = !device.is_p2p(window) || matches!(window.p2p, P2p::Live(_));
@@ -139,6 +151,9 @@ impl Restores {
 
     /// No word on these can follow any more: those of one device, or of all.
     fn told_all(&mut self, device: Option<DeviceAddress>, out: &mut Findings) {
+        if self.pending.is_empty() {
+            return;
+        }
         let (ready, wait) = std::mem::take(&mut self.pending)
             .into_iter()
             .partition::<Vec<_>, _>(|pending| device.is_none_or(|device| device == pending.device));

@@ -23,8 +23,8 @@ pub(crate) fn end(world: &World, out: &mut Findings) {
         return;
     }
     let (seq, time_ns) = world.last;
-    for (address, device) in &world.devices {
-        for what in kept(*address, device) {
+    for (address, device) in world.devices.iter() {
+        for what in kept(address, device) {
             out.push(Finding { invariant: I4, seq, time_ns, what, unfinished: false });
         }
     }
@@ -35,10 +35,17 @@ fn kept(address: DeviceAddress, device: &Device) -> Vec<String> {
     if device.open {
         kept.push(format!("{address} was opened and never closed"));
     }
-    for (bar, offset, size) in &device.exports {
-        kept.push(format!(
-            "the dma-buf of BAR {bar} of {address}, {size:#x} bytes at {offset:#x}, was never closed"
-        ));
+    // Before the others, of which not all are listed.
+    if device.exports.beyond() > 0 {
+        let count = device.exports.beyond();
+        kept.push(format!("{count} dma-bufs of further windows of {address} were never closed"));
+    }
+    for ((bar, offset, size), count) in device.exports.iter() {
+        let of = format!("of BAR {bar} of {address}, {size:#x} bytes at {offset:#x}");
+        kept.push(match count {
+            1 => format!("the dma-buf {of}, was never closed"),
+            _ => format!("{count} dma-bufs {of}, were never closed"),
+        });
     }
     for window in &device.windows {
         let (bar, at) = (window.bar, window.address);

@@ -1,9 +1,10 @@
 //! I5: nothing is lost silently. Records that were lost, places in the journal that are
-//! missing, a journal without its end. What is told as degraded is not lost.
+//! missing, a journal without its end; and what the checker itself has no room to follow. What
+//! is told as degraded is not lost.
 
 use crate::findings::Findings;
 use crate::verdict::Invariant::I5;
-use crate::world::World;
+use crate::world::{Beyond, World};
 use barkeep_journal::layout::records_of;
 use barkeep_journal::{Event, Kind};
 
@@ -36,6 +37,11 @@ impl Places {
 /// Records were lost.
 pub(crate) fn lost(event: &Event, out: &mut Findings) {
     out.add(I5, event, format!("{} records lost: {}", event.value.unwrap_or(1), event.text));
+}
+
+/// The checker has no room to follow what an event is about: it is not judged.
+pub(crate) fn not_followed(event: &Event, beyond: Beyond, out: &mut Findings) {
+    out.add(I5, event, format!("{beyond}: {} is not judged any further", event.kind));
 }
 
 /// The journal is at its end.

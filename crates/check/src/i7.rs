@@ -38,8 +38,7 @@ pub(crate) fn degraded(event: &Event, out: &mut Findings) {
 
 /// The run is over.
 pub(crate) fn end(world: &World, ended: &Ended, out: &mut Findings) {
-    let open = world.steps.open();
-    for begin in &open {
+    for begin in world.steps.open() {
         let what = format!("step {} ({}) began and never ended", begin.step, step(begin));
         out.add_unfinished(I7, (begin.seq, begin.time_ns), what);
     }

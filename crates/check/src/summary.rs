@@ -17,6 +17,15 @@ pub struct LongestOutage {
     pub seq: u64,
 }
 
+// Counts stand at the number of their trigger.
+const _: () = {
+    let mut n = 0;
+    while n < Trigger::ALL.len() {
+        assert!(Trigger::ALL[n] as usize == n);
+        n += 1;
+    }
+};
+
 /// Numbers of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
@@ -80,6 +89,11 @@ impl Summary {
         self.triggers().filter(|(trigger, _)| revokes(*trigger)).map(|(_, count)| count).sum()
     }
 
+    /// Entries of memory it holds.
+    pub(crate) fn footprint(&self) -> usize {
+        [&self.leftovers, &self.degraded, &self.marks, &self.accesses].map(Tally::kept_apart).iter().sum()
+    }
+
     pub(crate) fn absorb(&mut self, world: &World, event: &Event) {
         let value = event.value.unwrap_or(0);
         self.events += 1;
@@ -128,10 +142,7 @@ impl Summary {
     }
 
     fn trigger(&mut self, world: &World, event: &Event) {
-        let named = Trigger::ALL.iter().zip(&mut self.triggers).find(|(name, _)| **name == event.trigger);
-        if let Some((_, count)) = named {
-            *count += 1;
-        }
+        self.triggers[event.trigger as usize] += 1;
         if let Some(device) = world.device(event)
             && revokes(event.trigger)
         {

@@ -22,6 +22,11 @@ impl Tally {
         }
     }
 
+    /// Texts that are kept apart.
+    pub(crate) fn kept_apart(&self) -> usize {
+        self.counts.len()
+    }
+
     /// Each text with its count.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counts.iter().map(|(text, count)| (text.as_str(), *count))

@@ -1,5 +1,6 @@
 //! What the journal has said so far, as far as the invariants need it. No event is kept: the
-//! size of it goes with the devices, windows and steps under way, not with the run.
+//! size of it goes with the devices, windows and steps under way, not with the run, and each
+//! of these has an end. What is beyond that is told ([`Beyond`]), for it is not judged.
 //!
 //! # When an observation was made
 //!
@@ -10,31 +11,58 @@
 //! [`World::observed_from`] is that moment; what cannot be decided by it is counted, never
 //! guessed.
 
+mod by_address;
 mod device;
 mod dma;
+mod exports;
+mod ram;
 mod steps;
 mod window;
 
 use crate::errno::OK;
-use barkeep_journal::{Actor, DeviceAddress, Event, Kind, Phase, Trigger};
+use barkeep_journal::{Actor, Event, Kind, Phase, Trigger};
+pub(crate) use by_address::ByAddress;
 pub(crate) use device::Device;
-pub(crate) use dma::Dmas;
-use std::collections::BTreeMap;
+pub(crate) use dma::{Dma, Dmas};
+pub(crate) use exports::Exports;
+use ram::Ram;
+use std::fmt;
 pub(crate) use steps::Steps;
 pub(crate) use window::{P2p, Slot, Window};
 
 /// A place in the order of events. Not `seq`: that is what a journal claims.
 pub(crate) type Tick = u64;
 
+/// Something there is no more room for: it is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beyond {
+    Device,
+    Window,
+    Engine,
+    Ram,
+    Step,
+}
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device => write!(f, "more than {} devices", by_address::DEVICES),
+            Self::Window => write!(f, "more than {} windows of one device", device::WINDOWS),
+            Self::Engine => write!(f, "more than {} engines of DMA", by_address::DEVICES),
+            Self::Ram => write!(f, "more than {} ranges of guest RAM", ram::RANGES),
+            Self::Step => write!(f, "more than {} steps under way at once", steps::STEPS),
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct World {
     /// The event being looked at.
     pub tick: Tick,
-    pub devices: BTreeMap<DeviceAddress, Device>,
+    pub devices: ByAddress<Device>,
     pub steps: Steps,
     pub dmas: Dmas,
-    /// Guest RAM in the I/O address space: IOVA and size.
-    pub ram: Vec<(u64, u64)>,
+    pub ram: Ram,
     pub run_ended: bool,
     /// Place and time of the last event.
     pub last: (u64, u64),
@@ -43,7 +71,7 @@ pub(crate) struct World {
 impl World {
     /// The device an event is about, if anything is known of it.
     pub fn device(&self, event: &Event) -> Option<&Device> {
-        self.devices.get(&event.device?)
+        self.devices.get(event.device?)
     }
 
     /// A moment the observation an event tells of was certainly made after.
@@ -60,24 +88,36 @@ impl World {
         }
     }
 
-    /// Whether guest RAM was mapped anywhere in a range.
-    pub fn ram_overlaps(&self, address: u64, size: u64) -> bool {
-        let (start, end) = (address, address.saturating_add(size));
-        self.ram.iter().any(|&(ram, size)| ram < end && start < ram.saturating_add(size))
+    /// Takes an event in, once every invariant has looked at it beside what was before. Gives
+    /// what there was no room for.
+    pub fn absorb(&mut self, event: &Event) -> Option<Beyond> {
+        self.last = (event.seq, event.time_ns);
+        // Before the step that an event ends is forgotten; nothing else asks for it here.
+        let observed_from = if event.kind == Kind::Revoked { self.observed_from(event) } else { self.tick };
+        let beyond = self.take_in(event, observed_from);
+        let followed = self.steps.absorb(event, self.tick);
+        self.tick += 1;
+        beyond.or(if followed { None } else { Some(Beyond::Step) })
     }
 
-    /// Takes an event in, once every invariant has looked at it beside what was before.
-    pub fn absorb(&mut self, event: &Event) {
-        let observed_from = self.observed_from(event);
-        self.last = (event.seq, event.time_ns);
-        self.steps.absorb(event, self.tick);
+    /// Entries of memory it holds.
+    pub fn footprint(&self) -> usize {
+        let of_device = |device: &Device| 1 + device.windows.len() + device.exports.len();
+        let devices: usize = self.devices.values().map(of_device).sum();
+        devices + self.dmas.len() + self.ram.len() + self.steps.open().count()
+    }
+
+    fn take_in(&mut self, event: &Event, observed_from: Tick) -> Option<Beyond> {
+        let room = |there: bool, beyond: Beyond| if there { None } else { Some(beyond) };
         match event.kind {
             Kind::RunStart => self.run_ended = false,
             Kind::RunEnd => self.run_ended = true,
-            Kind::DmaStart => self.dmas.start(event, self.tick),
+            Kind::DmaStart => return room(self.dmas.start(event, self.tick), Beyond::Engine),
             Kind::Landed | Kind::NotLanded => {
-                if event.text != "cpu" {
-                    self.dmas.settle_at(event, &self.devices);
+                if event.text != "cpu"
+                    && let Some(device) = event.device.and_then(|address| self.devices.get(address))
+                {
+                    self.dmas.settle_at(event, device);
                 }
             }
             Kind::Faulted => self.dmas.settle_of(event),
@@ -94,12 +134,14 @@ impl World {
             | Kind::Expect
             | Kind::Outage
             | Kind::Revoked => {
-                if let Some(address) = event.device {
-                    self.devices.entry(address).or_default().absorb(event, self.tick, observed_from);
-                }
+                let Some(device) = self.devices.get_or_insert(event.device?, Device::default) else {
+                    return Some(Beyond::Device);
+                };
+                return room(device.absorb(event, self.tick, observed_from), Beyond::Window);
             }
             Kind::RamMap if event.phase != Phase::Begin && event.result == Some(OK) => {
-                self.ram.extend(event.address.zip(event.size));
+                let (address, size) = event.address.zip(event.size)?;
+                return room(self.ram.map(address, size), Beyond::Ram);
             }
             Kind::RamMap
             | Kind::Live
@@ -117,7 +159,7 @@ impl World {
             | Kind::Continuation
             | Kind::Lost => {}
         }
-        self.tick += 1;
+        None
     }
 }
 

@@ -54,7 +54,8 @@ vocabulary! {
 vocabulary! {
     /// What a run's nanoseconds are.
     Clock: u8 {
-        /// Counted instructions: exact, the same on every machine, not hardware time.
+        /// Counted instructions, or what a simulation counts ([`crate::VirtualClock`]): exact,
+        /// the same on every machine, not hardware time.
         Virtual = 1, "virtual";
         /// Wall-clock time of an emulated machine: neither exact nor hardware time.
         Emulated = 2, "emulated";

@@ -4,7 +4,8 @@
 //! Everything else (verdicts, timelines, traces) is read from it. In the running process an
 //! event is a fixed-size record in shared memory, written without a system call beyond the
 //! clock, and outliving its writer; [`reader::Reader`] outside turns records back into
-//! [`Event`]s and [`json`] makes lines of them.
+//! [`Event`]s and [`json`] makes lines of them. A run of more events than anybody could read
+//! hands them to a [`Sink`] instead.
 //!
 //! What *happened* is written only from an observation, and the event names it
 //! ([`SeenBy`]). What the keeper believes is written as [`Kind::Expect`].
@@ -14,9 +15,14 @@ pub mod json;
 pub mod kinds;
 pub mod layout;
 pub mod reader;
+mod shared_memory;
+mod typed;
+mod virtual_clock;
 pub mod writer;
 
 pub use event::{DeviceAddress, Event};
 pub use kinds::{Actor, Clock, Kind, Lane, Phase, SeenBy, Trigger};
 pub use reader::{Header, Reader};
+pub use typed::{Sink, Tap};
+pub use virtual_clock::VirtualClock;
 pub use writer::{Journal, Step};

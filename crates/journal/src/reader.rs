@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::kinds::{Actor, Clock, Kind, Lane};
 use crate::layout::{self, HEADER_SIZE, RECORD_SIZE, Record, header};
-use crate::writer::{JournalError, map};
+use crate::shared_memory::{JournalError, map};
 use std::fs::File;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use vm_memory::{Bytes, MmapRegion, VolatileMemory};

@@ -1,38 +1,37 @@
-//! Writing events: any thread, no lock, no system call but the clock's.
+//! Writing events, from any thread: to shared memory, without a lock or a system call but the
+//! clock's, or to a typed sink in this process.
 
 use crate::event::Event;
 use crate::kinds::{Clock, Kind, Lane, Phase};
-use crate::layout::{self, HEADER_SIZE, RECORD_SIZE, header};
+use crate::layout::{HEADER_SIZE, RECORD_SIZE};
+use crate::shared_memory::SharedMemory;
+use crate::typed::{Sink, Tap, Typed};
+use crate::virtual_clock::VirtualClock;
 use rustix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
-use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
-use zerocopy::IntoBytes;
 
-/// Why a journal could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The file could not be made.
-    #[error("cannot make the journal")]
-    Create(#[source] std::io::Error),
-    /// The file could not be mapped.
-    #[error("cannot map the journal")]
-    Map(#[source] vm_memory::mmap::MmapRegionError),
-    /// Shorter than its header says, or than a header and one record.
-    #[error("a journal of {0} bytes is too small")]
-    TooSmall(usize),
-    /// Not a journal, or one of another version.
-    #[error("not a journal of version {}", layout::VERSION)]
-    Foreign,
-}
+pub use crate::shared_memory::JournalError;
 
 /// The writer's end of a journal; clones write to the same one.
 #[derive(Clone)]
 pub struct Journal {
-    region: Arc<MmapRegion>,
-    /// As the header has it; read once, for every event asks.
-    capacity: u64,
+    place: Place,
+    time: Time,
+}
+
+/// Where events go.
+#[derive(Clone)]
+enum Place {
+    Shared(SharedMemory),
+    Typed(Arc<Typed<dyn Sink>>),
+}
+
+/// What they are stamped with.
+#[derive(Clone)]
+enum Time {
+    Monotonic,
+    Virtual(VirtualClock),
 }
 
 /// A step that has begun; [`Journal::end`] ends it. Dropping it unended leaves the missing
@@ -54,15 +53,7 @@ impl Journal {
     /// # Errors
     /// The file cannot be mapped or has no room for a record.
     pub fn create(file: File, size: usize, lane: Lane, clock: Clock) -> Result<Self, JournalError> {
-        let region = Arc::new(map(file, size)?);
-        let journal = Self { region, capacity: ((size - HEADER_SIZE) / RECORD_SIZE) as u64 };
-        journal.atomic_u64(header::CAPACITY).store(journal.capacity, Ordering::Relaxed);
-        journal.atomic_u64(header::NEXT).store(0, Ordering::Relaxed);
-        journal.atomic_u32(header::VERSION).store(layout::VERSION, Ordering::Relaxed);
-        journal.atomic_u32(header::LANE).store(lane as u32, Ordering::Relaxed);
-        journal.atomic_u32(header::CLOCK).store(clock as u32, Ordering::Relaxed);
-        journal.atomic_u64(header::MAGIC).store(layout::MAGIC, Ordering::Release);
-        Ok(journal)
+        Ok(Self::at(Place::Shared(SharedMemory::create(file, size, lane, clock)?)))
     }
 
     /// A journal in memory of its own, and the file by which a reader can map it.
@@ -84,49 +75,84 @@ impl Journal {
     /// # Errors
     /// The file cannot be mapped, is no journal, or one of another version.
     pub fn join(file: File, size: usize) -> Result<Self, JournalError> {
-        let mut journal = Self { region: Arc::new(map(file, size)?), capacity: 0 };
-        journal.capacity = journal.atomic_u64(header::CAPACITY).load(Ordering::Relaxed);
-        let room = (size - HEADER_SIZE) as u64 / RECORD_SIZE as u64;
-        if journal.atomic_u64(header::MAGIC).load(Ordering::Acquire) != layout::MAGIC
-            || journal.atomic_u32(header::VERSION).load(Ordering::Relaxed) != layout::VERSION
-            || journal.capacity > room
-        {
-            return Err(JournalError::Foreign);
-        }
-        Ok(journal)
+        Ok(Self::at(Place::Shared(SharedMemory::join(file, size)?)))
+    }
+
+    /// A journal whose events go to `sink` as they are, on the thread that writes them, and the
+    /// tap by which to get at the sink. Nothing of them is kept, so there is no end to its room.
+    pub fn typed<S: Sink + 'static>(lane: Lane, clock: Clock, sink: S) -> (Self, Tap<S>) {
+        let (typed, tap) = Typed::new(lane, clock, sink);
+        (Self::at(Place::Typed(typed)), tap)
+    }
+
+    /// The same journal, stamped with the nanoseconds of `clock` instead of
+    /// `CLOCK_MONOTONIC`. Clones made before keep the old stamps.
+    #[must_use]
+    pub fn timed_by(self, clock: VirtualClock) -> Self {
+        Self { time: Time::Virtual(clock), ..self }
+    }
+
+    fn at(place: Place) -> Self {
+        Self { place, time: Time::Monotonic }
     }
 
     /// The lane the journal was set up for.
     pub fn lane(&self) -> Lane {
-        let number = self.atomic_u32(header::LANE).load(Ordering::Relaxed);
-        Lane::from_number(number as u8).unwrap_or(Lane::Host)
+        match &self.place {
+            Place::Shared(memory) => memory.lane(),
+            Place::Typed(typed) => typed.lane,
+        }
     }
 
     /// What the nanoseconds of this journal are.
     pub fn clock(&self) -> Clock {
-        let number = self.atomic_u32(header::CLOCK).load(Ordering::Relaxed);
-        Clock::from_number(number as u8).unwrap_or(Clock::Hardware)
+        match &self.place {
+            Place::Shared(memory) => memory.clock(),
+            Place::Typed(typed) => typed.clock,
+        }
     }
 
-    /// Nanoseconds of the clock events are stamped with (`CLOCK_MONOTONIC`; in the emulator
-    /// that is the emulated machine's).
+    /// Nanoseconds of the clock events are stamped with: that of [`Self::timed_by`], else
+    /// `CLOCK_MONOTONIC` (in the emulator that is the emulated machine's).
     pub fn now(&self) -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+        match &self.time {
+            Time::Monotonic => {
+                let now = clock_gettime(ClockId::Monotonic);
+                now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+            }
+            Time::Virtual(clock) => clock.now(),
+        }
     }
 
     /// Writes an event.
-    pub fn emit(&self, event: Event) {
-        let time = if event.time_ns != 0 { event.time_ns } else { self.now() };
-        self.write(&event, time);
+    pub fn emit(&self, mut event: Event) {
+        let time = self.time_of(&event);
+        self.write(&mut event, time);
+    }
+
+    /// Writes an event with `text` in place of its own. To a typed sink that is free of
+    /// allocations, which [`Event::text`] is not.
+    pub fn emit_with_text(&self, mut event: Event, text: &str) {
+        debug_assert!(event.kind != Kind::Continuation);
+        let time = self.time_of(&event);
+        match &self.place {
+            Place::Shared(memory) => memory.write(&event.text(text), time),
+            Place::Typed(typed) => typed.write_with_text(&mut event, text, time),
+        }
     }
 
     /// Writes the start of a step, before the step is done.
     pub fn begin(&self, mut event: Event) -> Step {
+        debug_assert!(event.kind != Kind::Continuation);
         event.phase = Phase::Begin;
-        event.step = self.atomic_u32(header::STEP).fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.write(&event, self.now());
-        event.time_ns = 0;
+        match &self.place {
+            Place::Shared(memory) => {
+                event.step = memory.next_step();
+                memory.write(&event, self.now());
+            }
+            Place::Typed(typed) => typed.begin(&mut event, self.now()),
+        }
+        (event.seq, event.time_ns) = (0, 0);
         Step(event)
     }
 
@@ -140,52 +166,27 @@ impl Journal {
         let Step(mut event) = step;
         event.phase = Phase::End;
         event.text.clear();
-        self.write(&fill(event), self.now());
+        let mut event = fill(event);
+        self.write(&mut event, self.now());
     }
 
     /// Says that the run has ended by itself, and how.
     pub fn finish(&self, status: i32) {
-        self.atomic_i32(header::STATUS).store(status, Ordering::Relaxed);
-        self.atomic_u32(header::FINISHED).store(1, Ordering::Release);
-    }
-
-    fn write(&self, event: &Event, time_ns: u64) {
-        debug_assert!(event.kind != Kind::Continuation);
-        let count = layout::records_of(event) as u64;
-        let first = self.atomic_u64(header::NEXT).fetch_add(count, Ordering::Relaxed);
-        for n in 0..count {
-            let number = first + n;
-            if number >= self.capacity {
-                // NEXT has counted it: the reader tells how many were lost.
-                return;
-            }
-            let record = layout::encode(event, n as usize, first, time_ns);
-            let at = HEADER_SIZE + number as usize * RECORD_SIZE;
-            // The body first, the mark of completeness after it, so that a reader never
-            // takes half a record for a whole one.
-            let body = &record.as_bytes()[size_of::<u64>()..record.used()];
-            let written = self.region.as_volatile_slice().write_slice(body, at + size_of::<u64>());
-            debug_assert!(written.is_ok());
-            self.atomic_u64(at).store(record.commit, Ordering::Release);
+        match &self.place {
+            Place::Shared(memory) => memory.finish(status),
+            Place::Typed(typed) => typed.finish(status),
         }
     }
 
-    fn atomic_u64(&self, at: usize) -> &AtomicU64 {
-        self.region.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
+    fn time_of(&self, event: &Event) -> u64 {
+        if event.time_ns != 0 { event.time_ns } else { self.now() }
     }
 
-    fn atomic_u32(&self, at: usize) -> &AtomicU32 {
-        self.region.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
+    fn write(&self, event: &mut Event, time_ns: u64) {
+        debug_assert!(event.kind != Kind::Continuation);
+        match &self.place {
+            Place::Shared(memory) => memory.write(event, time_ns),
+            Place::Typed(typed) => typed.write(event, time_ns),
+        }
     }
-
-    fn atomic_i32(&self, at: usize) -> &AtomicI32 {
-        self.region.get_atomic_ref(at).expect("offsets inside the mapping, aligned")
-    }
-}
-
-pub(crate) fn map(file: File, size: usize) -> Result<MmapRegion, JournalError> {
-    if size < HEADER_SIZE + RECORD_SIZE {
-        return Err(JournalError::TooSmall(size));
-    }
-    MmapRegion::from_file(FileOffset::new(file, 0), size).map_err(JournalError::Map)
 }

@@ -1,6 +1,6 @@
 //! One device: its registers as they were last found, its exports, its windows.
 
-use super::{P2p, Slot, Tick, Window, revokes, window::Outage};
+use super::{Exports, P2p, Slot, Tick, Window, revokes, window::Outage};
 use crate::errno::{ENOENT, OK};
 use barkeep_journal::{Event, Kind, Phase, Trigger};
 
@@ -27,8 +27,8 @@ impl Found {
     }
 }
 
-/// A window that was exported as a dma-buf: BAR, offset in it, size.
-pub(crate) type Export = (u8, u64, u64);
+/// Windows of a device that are followed.
+pub(crate) const WINDOWS: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Device {
@@ -48,12 +48,8 @@ pub(crate) struct Device {
     pub unsettled: Option<Trigger>,
     /// Something is being let through at this moment.
     pub passing: bool,
-    pub exports: Vec<Export>,
-    /// Something was exported, perhaps closed since.
-    pub exported_once: bool,
+    pub exports: Exports,
     pub windows: Vec<Window>,
-    /// Windows whose slot was put in since the registers were last looked at.
-    pub slots_put_in: Vec<(u8, u64)>,
 }
 
 impl Device {
@@ -67,7 +63,8 @@ impl Device {
 
     /// Whether peers are to reach a window: it was exported, or somebody tried to map it.
     pub fn is_p2p(&self, window: &Window) -> bool {
-        let exported = self.exports.iter().any(|&(bar, _, size)| bar == window.bar && size == window.size);
+        let exported =
+            self.exports.iter().any(|((bar, _, size), _)| bar == window.bar && size == window.size);
         exported || window.p2p != P2p::Never
     }
 
@@ -76,8 +73,9 @@ impl Device {
         !self.passing && self.unsettled.is_none()
     }
 
-    /// Takes in an event about this device.
-    pub fn absorb(&mut self, event: &Event, tick: Tick, observed_from: Tick) {
+    /// Takes in an event about this device. False if it is about a window that there is no
+    /// room for.
+    pub fn absorb(&mut self, event: &Event, tick: Tick, observed_from: Tick) -> bool {
         match (event.kind, event.phase) {
             (Kind::DeviceOpen, _) => self.opened(),
             (Kind::DeviceClose, _) => {
@@ -85,29 +83,24 @@ impl Device {
                 self.gone(tick);
             }
             (Kind::BarExport, Phase::End | Phase::Point) if event.result == Some(OK) => {
-                self.exports.extend(export_of(event));
-                self.exported_once = true;
+                self.exports.add(event);
             }
-            (Kind::DmabufClose, _) => {
-                let closed = export_of(event);
-                if let Some(at) = self.exports.iter().position(|export| Some(*export) == closed) {
-                    self.exports.swap_remove(at);
-                }
-            }
+            (Kind::DmabufClose, _) => self.exports.close(event),
             (Kind::Trigger, phase) => self.trigger(event, phase, tick),
             (Kind::FindOut, phase) => self.find_out(event, phase, tick),
             (Kind::Expect, _) => {
                 self.expect = event.value.map(|value| value == 1);
                 self.expected_at = tick;
                 self.unsettled = None;
-                self.slots_put_in.clear();
+                self.windows.iter_mut().for_each(|window| window.put_in = false);
             }
             (Kind::Revoked, _) => self.seen_revoked(event, tick, observed_from),
             (Kind::P2pMap | Kind::P2pUnmap | Kind::SlotAdd | Kind::SlotRemove | Kind::Outage, _) => {
-                self.window_event(event, tick);
+                return self.window_event(event, tick);
             }
             _ => {}
         }
+        true
     }
 
     fn opened(&mut self) {
@@ -153,7 +146,7 @@ impl Device {
 
     fn find_out(&mut self, event: &Event, phase: Phase, tick: Tick) {
         if phase != Phase::End {
-            self.slots_put_in.clear();
+            self.windows.iter_mut().for_each(|window| window.put_in = false);
             return;
         }
         self.found = event.value.filter(|_| event.result == Some(OK)).map(Found::of);
@@ -177,13 +170,11 @@ impl Device {
         }
     }
 
-    fn window_event(&mut self, event: &Event, tick: Tick) {
-        let (Some(bar), Some(address)) = (event.bar, event.address) else { return };
+    fn window_event(&mut self, event: &Event, tick: Tick) -> bool {
+        let (Some(bar), Some(address)) = (event.bar, event.address) else { return true };
         let done = event.result == Some(OK);
-        if (event.kind, event.phase) == (Kind::SlotAdd, Phase::Begin) {
-            self.slots_put_in.push((bar, address));
-        }
-        let window = self.at(bar, address, event.size.unwrap_or(0));
+        let Some(window) = self.at(bar, address, event.size.unwrap_or(0)) else { return false };
+        window.put_in |= (event.kind, event.phase) == (Kind::SlotAdd, Phase::Begin);
         match (event.kind, event.phase) {
             (Kind::P2pMap, Phase::Begin) => window.map_begins(),
             (Kind::P2pMap, Phase::End) => window.map_ends(done, tick),
@@ -198,24 +189,27 @@ impl Device {
             (Kind::Outage, Phase::End) => window.outage = None,
             _ => {}
         }
+        true
     }
 
     /// The window at an address. A new address of a BAR whose window was taken away is that
-    /// window, moved with its BAR.
-    fn at(&mut self, bar: u8, address: u64, size: u64) -> &mut Window {
+    /// window, moved with its BAR. `None` for one window too many.
+    fn at(&mut self, bar: u8, address: u64, size: u64) -> Option<&mut Window> {
         let there = |w: &Window| w.bar == bar && w.address == address;
         let moved = |w: &Window| w.bar == bar && w.size == size && w.may_have_moved();
-        let place = self.windows.iter().position(there).or_else(|| self.windows.iter().position(moved));
-        let place = place.unwrap_or_else(|| {
-            self.windows.push(Window::new(bar, address, size));
-            self.windows.len() - 1
-        });
+        if let Some(place) = self.windows.iter().position(there) {
+            return Some(&mut self.windows[place]);
+        }
+        let place = match self.windows.iter().position(moved) {
+            Some(place) => place,
+            None if self.windows.len() == WINDOWS => return None,
+            None => {
+                self.windows.push(Window::new(bar, address, size));
+                self.windows.len() - 1
+            }
+        };
         let window = &mut self.windows[place];
-        window.address = address;
-        window
+        (window.address, window.put_in) = (address, false);
+        Some(window)
     }
-}
-
-fn export_of(event: &Event) -> Option<Export> {
-    Some((event.bar?, event.address?, event.size?))
 }

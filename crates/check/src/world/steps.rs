@@ -2,28 +2,40 @@
 
 use super::Tick;
 use barkeep_journal::{Actor, Event, Kind, Phase};
-use std::collections::BTreeMap;
+
+/// Steps that are followed at the same time.
+pub(crate) const STEPS: usize = 4096;
 
 #[derive(Default)]
 pub(crate) struct Steps {
-    open: BTreeMap<u32, (Tick, Event)>,
+    /// In the order in which they began. Few, and what ends began last: searched from the end.
+    open: Vec<(Tick, Event)>,
+    /// When the last of the scenario's actions among them began.
+    latest_action: Option<Tick>,
     /// A scenario is being carried out, or was.
     pub scenario: bool,
 }
 
 impl Steps {
     /// Notes begins and ends. Outages have phases but no number: they are no step of anybody.
-    pub fn absorb(&mut self, event: &Event, tick: Tick) {
+    /// False for a begin that there is no room for.
+    pub fn absorb(&mut self, event: &Event, tick: Tick) -> bool {
         match event.phase {
             Phase::Begin if event.step != 0 => {
                 self.scenario |= of_scenario(event);
-                self.open.insert(event.step, (tick, event.clone()));
+                self.close(event.step);
+                if self.open.len() == STEPS {
+                    return false;
+                }
+                if of_scenario(event) {
+                    self.latest_action = Some(tick);
+                }
+                self.open.push((tick, event.clone()));
             }
-            Phase::End => {
-                self.open.remove(&event.step);
-            }
-            Phase::Begin | Phase::Point => {}
+            Phase::End if event.step != 0 => self.close(event.step),
+            Phase::Begin | Phase::Point | Phase::End => {}
         }
+        true
     }
 
     /// When the step that this event ends began.
@@ -38,19 +50,30 @@ impl Steps {
 
     /// When the innermost action of the scenario that is under way began.
     pub fn latest_action(&self) -> Option<Tick> {
-        let actions = self.open.values().filter(|(_, event)| of_scenario(event));
-        actions.map(|(tick, _)| *tick).max()
+        self.latest_action
     }
 
     /// All that are under way, the oldest first.
-    pub fn open(&self) -> Vec<&Event> {
-        let mut open: Vec<_> = self.open.values().collect();
-        open.sort_by_key(|(tick, _)| *tick);
-        open.into_iter().map(|(_, event)| event).collect()
+    pub fn open(&self) -> impl Iterator<Item = &Event> {
+        self.open.iter().map(|(_, event)| event)
     }
 
     fn begin(&self, end: &Event) -> Option<&(Tick, Event)> {
-        self.open.get(&end.step).filter(|(_, begin)| begin.kind == end.kind)
+        let at = self.place(end.step)?;
+        Some(&self.open[at]).filter(|(_, begin)| begin.kind == end.kind)
+    }
+
+    fn close(&mut self, step: u32) {
+        let Some(at) = self.place(step) else { return };
+        let (tick, _) = self.open.remove(at);
+        if self.latest_action == Some(tick) {
+            let before = self.open.iter().rev().find(|(_, event)| of_scenario(event));
+            self.latest_action = before.map(|(tick, _)| *tick);
+        }
+    }
+
+    fn place(&self, step: u32) -> Option<usize> {
+        self.open.iter().rposition(|(_, begin)| begin.step == step)
     }
 }
 

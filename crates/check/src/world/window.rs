@@ -49,12 +49,23 @@ pub(crate) struct Window {
     pub p2p: P2p,
     /// The I/O address space holds it, live or dead.
     pub mapped: bool,
+    /// Its slot was put in since the registers were last looked at.
+    pub put_in: bool,
     pub outage: Option<Outage>,
 }
 
 impl Window {
     pub fn new(bar: u8, address: u64, size: u64) -> Self {
-        Self { bar, address, size, slot: Slot::Never, p2p: P2p::Never, mapped: false, outage: None }
+        Self {
+            bar,
+            address,
+            size,
+            slot: Slot::Never,
+            p2p: P2p::Never,
+            mapped: false,
+            put_in: false,
+            outage: None,
+        }
     }
 
     /// Whether it holds this address.
@@ -77,7 +88,13 @@ impl Window {
 
     /// The BAR it is of may have moved, and it with it: nothing of it is left where it was.
     pub fn may_have_moved(&self) -> bool {
-        matches!(self.slot, Slot::Out(_)) && !self.mapped
+        // One that is peers' alone has no slot to take away.
+        let away = match self.slot {
+            Slot::Out(_) => true,
+            Slot::Never => matches!(self.p2p, P2p::Dead(_)),
+            Slot::Moving | Slot::In | Slot::Failed(_) => false,
+        };
+        away && !self.mapped
     }
 
     /// An event that kills mappings is let through.

@@ -2,10 +2,13 @@
 //! it, in one way each.
 
 mod any;
+mod bounded;
 mod end;
 mod i1;
 mod i2;
 mod i3;
 mod kernel;
 mod losses;
+#[path = "../storm/mod.rs"]
+mod storm;
 mod story;

@@ -184,6 +184,10 @@ impl Story {
         self.stops(Ended::ByItself(0))
     }
 
+    pub fn footprint(&self) -> usize {
+        self.checker.footprint()
+    }
+
     pub fn stops(self, ended: Ended) -> Verdict {
         self.checker.finish(ended)
     }
