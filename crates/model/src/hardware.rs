@@ -23,6 +23,9 @@ pub struct Device {
     pub config: String,
     /// Bytes of BARs 0 to 5, as VFIO's region info has them; 0 for none.
     pub bar_sizes: [u64; 6],
+    /// Where the kernel put BARs 0 to 5 on the host (`resource` in sysfs); 0 for none.
+    #[serde(default)]
+    pub bar_addresses: [u64; 6],
     /// BARs whose region info has the mmap flag.
     pub mappable: [bool; 6],
     /// A virtual function: the kernel's `no_command_memory`.

@@ -40,8 +40,6 @@ pub enum Source {
     Foreign,
     /// A memfd of [`SOURCE_SIZE`] bytes.
     Memory,
-    /// A VFIO device file: no dma-buf and no memory.
-    File(u8),
 }
 
 /// One operation.
@@ -90,8 +88,12 @@ pub enum Op {
     Reset { file: u8 },
     /// `VFIO_DEVICE_PCI_HOT_RESET` with an empty array, as for a file from the character device.
     HotReset { file: u8 },
-    /// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY`.
-    LowPowerEntry { file: u8 },
+    /// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY`; with `wakes` the one with a wake-up eventfd.
+    LowPowerEntry {
+        file: u8,
+        #[serde(default)]
+        wakes: bool,
+    },
     /// `VFIO_DEVICE_FEATURE_LOW_POWER_EXIT`.
     LowPowerExit { file: u8 },
 
@@ -125,7 +127,10 @@ pub enum Op {
 
     /// The engine (a device whose BAR 0 is edu's) copies 4 bytes from the RAM page to `iova`,
     /// in two DMAs; asked for through BAR 0 of its device file. The answer says only whether it
-    /// could be asked; what became of it is seen by reading.
+    /// could be asked (EIO while its decode is off); what became of it is seen by reading. Both
+    /// DMAs need the same bus master bit and the same space, and nothing is done between them, so
+    /// either both are let through or neither: nothing but `value` ever lands. Of a file whose
+    /// device is no engine: [`Answer::Idle`].
     Dma { file: u8, iova: u64, value: u32 },
 
     /// Writes 1 to the device's `reset` in sysfs.
@@ -133,10 +138,12 @@ pub enum Op {
     /// Takes all methods out of the device's `reset_method`, or puts the default ones back.
     ResetMethods { device: u8, present: bool },
     /// Writes 1 to the device's `remove` and does not wait for it. [`Op::Open`] of it fails from
-    /// then on; it is gone once its last file is.
+    /// then on; it is gone once its last file is. [`Answer::Idle`] for a device that is gone or
+    /// leaving, while any other one is leaving (the kernel does one at a time), and for a virtual
+    /// function (no rescan brings it back).
     Remove { device: u8 },
-    /// Rescans the bus and binds what has come back, if its removal is over; else
-    /// [`Answer::Idle`].
+    /// Rescans the bus and binds what has come back, if its removal is over and no other device
+    /// is leaving; else [`Answer::Idle`].
     Rescan { device: u8 },
 }
 

@@ -1,0 +1,5 @@
+//! Prints the table of `docs/semantics.md`.
+
+fn main() {
+    print!("{}", barkeep_model::semantics::markdown());
+}
