@@ -1,6 +1,6 @@
 //! What the outer half tells the inner one, as a file of the initramfs.
 
-use crate::topology::Topology;
+use crate::topology::{Topology, VirtualFunction};
 use barkeep_journal::Clock;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,7 @@ pub(crate) struct Device {
     pub(crate) bus: Option<String>,
     pub(crate) slot: String,
     pub(crate) bind: Option<String>,
+    pub(crate) virtual_functions: Vec<VirtualFunction>,
 }
 
 impl Orders {
@@ -34,6 +35,7 @@ impl Orders {
             bus: device.bus.clone(),
             slot: device.slot.clone(),
             bind: device.bind.clone(),
+            virtual_functions: device.virtual_functions.clone(),
         });
         Self { virtual_time: !fast, devices: devices.collect(), command: command.to_vec() }
     }

@@ -11,7 +11,10 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The compiled-in topologies: name and text.
-const BUILT_IN: &[(&str, &str)] = &[("nvme-edu", include_str!("../topologies/nvme-edu.toml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("nvme-edu", include_str!("../topologies/nvme-edu.toml")),
+    ("conform", include_str!("../topologies/conform.toml")),
+];
 
 /// The version of the file format this crate reads.
 pub const VERSION: u32 = 1;
@@ -55,6 +58,19 @@ pub struct Device {
     pub properties: BTreeMap<String, Property>,
     /// The drive behind a storage device.
     pub backend: Option<BTreeMap<String, Property>>,
+    /// The virtual functions that its driver is to make (SR-IOV), in their order.
+    #[serde(default)]
+    pub virtual_functions: Vec<VirtualFunction>,
+}
+
+/// One virtual function. QEMU has no say in it: it comes and goes inside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualFunction {
+    /// What scenarios and reports call it.
+    pub name: String,
+    /// Who drives it inside, as [`Device::bind`]; absent: nobody.
+    pub bind: Option<String>,
 }
 
 /// The value of a QEMU property.
@@ -170,7 +186,10 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let error = Topology::named_or_file("nvme-edo").unwrap_err().to_string();
-        assert!(error.contains("known are nvme-edu") && error.contains("did you mean `nvme-edu`"), "{error}");
+        assert!(
+            error.contains("known are nvme-edu, conform") && error.contains("did you mean `nvme-edu`"),
+            "{error}"
+        );
         assert!(matches!(Topology::named_or_file("./none.toml"), Err(TopologyError::Unreadable { .. })));
     }
 

@@ -3,6 +3,9 @@
 use crate::topology::{Device, Topology, VERSION};
 use std::collections::BTreeSet;
 
+/// Drivers that make no virtual functions: none, and the one that leaves them to its user.
+const MAKE_NO_FUNCTIONS: [&str; 2] = ["none", "vfio-pci"];
+
 /// Slots of the root complex that are taken: the results parcel, the journal, and the
 /// chipset's own functions.
 const RESERVED: [(u8, &str); 4] =
@@ -18,26 +21,43 @@ pub(crate) fn broken_by(topology: &Topology) -> Option<String> {
         return Some(format!("memory `{}` is not of the form 512M or 1G", topology.memory));
     }
     let mut names = BTreeSet::new();
+    let mut buses = BTreeSet::new();
     let mut places = BTreeSet::new();
     topology.devices.iter().find_map(|device| {
-        let problem = device_problem(device, &names).or_else(|| {
-            (!places.insert((device.bus.clone(), parse_slot(&device.slot))))
-                .then(|| "its slot is taken".to_owned())
-        });
-        names.insert(device.name.as_str());
+        let problem = name_problem(&device.name, &mut names)
+            .or_else(|| device_problem(device, &buses))
+            .or_else(|| functions_problem(device, &mut names))
+            .or_else(|| {
+                (!places.insert((device.bus.clone(), parse_slot(&device.slot))))
+                    .then(|| "its slot is taken".to_owned())
+            });
+        buses.insert(device.name.as_str());
         problem.map(|problem| format!("device `{}` at {}: {problem}", device.name, device.slot))
     })
 }
 
-fn device_problem(device: &Device, earlier: &BTreeSet<&str>) -> Option<String> {
-    if !is_word(&device.name) {
+fn name_problem<'a>(name: &'a str, taken: &mut BTreeSet<&'a str>) -> Option<String> {
+    if !is_word(name) {
         return Some("a name has letters, digits, - and _, a letter first".to_owned());
     }
+    (!taken.insert(name)).then(|| format!("its name, `{name}`, is taken"))
+}
+
+fn functions_problem<'a>(device: &'a Device, names: &mut BTreeSet<&'a str>) -> Option<String> {
+    let maker = device.bind.as_deref().filter(|driver| MAKE_NO_FUNCTIONS.contains(driver));
+    if let (Some(driver), false) = (maker, device.virtual_functions.is_empty()) {
+        return Some(format!("its virtual functions are made by its own driver, which `{driver}` is not"));
+    }
+    let mut functions = device.virtual_functions.iter();
+    functions.find_map(|function| {
+        let problem = name_problem(&function.name, names)?;
+        Some(format!("a virtual function: {problem}"))
+    })
+}
+
+fn device_problem(device: &Device, earlier: &BTreeSet<&str>) -> Option<String> {
     if !device.model.starts_with(|c: char| c.is_ascii_alphanumeric()) || device.model.contains(',') {
         return Some(format!("`{}` is no device model's name", device.model));
-    }
-    if earlier.contains(device.name.as_str()) {
-        return Some("its name is taken".to_owned());
     }
     let Some((number, _)) = parse_slot(&device.slot) else {
         return Some("a slot is device.function, as in 03.0".to_owned());
@@ -90,7 +110,7 @@ mod tests {
     #[test]
     fn names_and_slots_are_given_once() {
         assert_eq!(problem(&[("a", "03.0", None), ("b", "03.1", None)]), None);
-        assert!(problem(&[("a", "03.0", None), ("a", "04.0", None)]).unwrap().contains("name is taken"));
+        assert!(problem(&[("a", "03.0", None), ("a", "04.0", None)]).unwrap().contains("`a`, is taken"));
         assert!(problem(&[("a", "03.0", None), ("b", "3.0", None)]).unwrap().contains("slot is taken"));
     }
 
@@ -110,6 +130,30 @@ mod tests {
         assert!(
             problem(&[("a", "00.0", Some("port")), ("port", "05.0", None)]).unwrap().contains("before it")
         );
+    }
+
+    #[test]
+    fn virtual_functions_have_a_driver_that_makes_them_and_names_of_their_own() {
+        let problem = |bind: &str, functions: &str, bus: &str| {
+            let text = format!(
+                "version = 1\nname = 'x'\n[[device]]\nname = 'pf'\nmodel = 'igb'\nslot = '03.0'\n{bind}\n\
+                 virtual_functions = [{functions}]\n\
+                 [[device]]\nname = 'other'\nmodel = 'edu'\nslot = '04.0'\n{bus}\n"
+            );
+            broken_by(&toml::from_str(&text).unwrap())
+        };
+        assert_eq!(problem("bind = 'igb'", "{ name = 'vf', bind = 'vfio-pci' }, { name = 'vg' }", ""), None);
+        assert_eq!(problem("", "{ name = 'vf' }", ""), None);
+        assert_eq!(problem("bind = 'vfio-pci'", "", ""), None);
+        for driver in ["vfio-pci", "none"] {
+            let said = problem(&format!("bind = '{driver}'"), "{ name = 'vf' }", "").unwrap();
+            assert!(said.contains("made by its own driver") && said.contains(driver), "{said}");
+        }
+        for taken in ["{ name = 'pf' }", "{ name = 'vf' }, { name = 'vf' }", "{ name = 'other' }"] {
+            assert!(problem("", taken, "").unwrap().contains("is taken"), "{taken}");
+        }
+        assert!(problem("", "{ name = '0f' }", "").unwrap().contains("letters"));
+        assert!(problem("", "{ name = 'vf' }", "bus = 'vf'").unwrap().contains("before it"));
     }
 
     #[test]

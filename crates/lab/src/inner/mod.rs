@@ -41,6 +41,8 @@ enum InnerError {
     NoDevice { name: String, slot: String, bus: Option<String> },
     #[error("device `{name}` cannot be bound to {driver}: {why}")]
     Bind { name: String, driver: String, why: String },
+    #[error("device `{name}` cannot make {count} virtual functions: {why}")]
+    NoFunctions { name: String, count: usize, why: String },
     #[error("cannot start {0}: {1}")]
     Start(PathBuf, #[source] io::Error),
     #[error("`exec` needs the program to run")]
