@@ -118,12 +118,53 @@ fn scenarios_that_are_none() {
 }
 
 #[test]
-fn lanes_that_are_none_or_not_yet() {
+fn lanes_that_are_none() {
     let bench = Bench::new();
     let with = |lane| nothing_made(&bench, bench.run(bench.barkeep(["run", "--out", "out", "--lane", lane])));
     with("moon").ended(2).tells(&["moon", "model", "kvm", "lab", "host"]);
-    with("model").ended(4).tells(&["lane model is not there yet"]);
-    with("kvm").ended(4).tells(&["lane kvm is not there yet"]);
+}
+
+#[test]
+fn a_lane_that_is_not_here() {
+    if gate::kvm().is_some() {
+        return gate::say("skipped: /dev/kvm is there");
+    }
+    let bench = Bench::new();
+    let ran = nothing_made(&bench, bench.run(bench.barkeep(["run", "--out", "out", "--lane", "kvm"])));
+    ran.ended(4).tells(&["lane kvm is not available", "kvm_intel", "--lane model"]);
+}
+
+#[test]
+fn simulated_devices_that_are_none() {
+    let bench = Bench::new();
+    for (devices, status, told) in [
+        (&["sim:memroy"][..], 2, &["sim:memroy", "`memory`"][..]),
+        (&["sim:memory,sise=4K"], 2, &["`sise`", "did you mean `size`"]),
+        (&["sim:memory,delay=1s"], 2, &["sim:memory has no option `delay`"]),
+        (&["sim:dma,dealy=1s"], 2, &["did you mean `delay`"]),
+        (&["sim:memory,size"], 2, &["`size`", "no value"]),
+        (&["sim:memory,size=4K,size=8K"], 2, &["`size`", "given twice"]),
+        (&["sim:memory,size=3M"], 2, &["size=3M", "power of two"]),
+        (&["sim:memory,size=128G"], 2, &["size=128G", "512 to 64G"]),
+        (&["sim:memory,bar=5"], 2, &["bar=5", "0 to 4"]),
+        (&["sim:memory,pm=perhaps"], 2, &["pm=perhaps", "no-soft-reset"]),
+        (&["sim:memory,reset=never"], 2, &["reset=never", "ok or fails"]),
+        (&["sim:memory,reset-time=ages"], 2, &["reset-time=ages", "50ms"]),
+        (&["sim:memory,msix=on,size=4K"], 2, &["msix=on", "16K"]),
+        (&["sim:memory"], 2, &["`edu`", "--device sim:dma"]),
+        (&["edu=sim:memory", "sim:memory"], 2, &["`edu`", "edu=sim:dma"]),
+        (&["a=sim:memory", "a=sim:dma"], 2, &["two devices are called `a`"]),
+        (&["sim:memory", "edu=0000:00:04.0"], 2, &["0000:00:04.0 is a real device", "of one sort"]),
+    ] {
+        let options = devices.iter().flat_map(|device| ["--device", device]);
+        let words = ["run", "--out", "out"].into_iter().chain(options);
+        nothing_made(&bench, bench.run(bench.barkeep(words))).ended(status).tells(told);
+    }
+    let with = |words: &[&str]| nothing_made(&bench, bench.run(bench.barkeep(words)));
+    with(&["run", "--out", "out", "--lane", "host", "--device", "sim:dma"]).ended(2).tells(&["--lane kvm"]);
+    with(&["run", "--out", "out", "--lane", "lab", "--device", "sim:dma"]).ended(2).tells(&["--lane kvm"]);
+    let real = ["run", "--out", "out", "--lane", "model", "--device", "0000:00:04.0"];
+    with(&real).ended(2).tells(&["0000:00:04.0 is a real device", "--lane host"]);
 }
 
 #[test]

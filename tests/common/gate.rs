@@ -28,6 +28,12 @@ pub fn qemu() -> Option<PathBuf> {
     find(program).or_else(|| skip(&format!("{program} is not in PATH; scripts/setup installs it")))
 }
 
+/// `/dev/kvm`, where it is there and may be used. Also in CI there are machines without.
+pub fn kvm() -> Option<()> {
+    let opened = File::options().read(true).write(true).open("/dev/kvm");
+    opened.map(drop).map_err(|error| say(&format!("skipped: no lane kvm: /dev/kvm: {error}"))).ok()
+}
+
 /// A program in `PATH`.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod dummies;
 pub mod gate;
 pub mod journal;
+pub mod main_job;
 pub mod scenario;
 
 /// Where the topology `nvme-edu` has its devices.

@@ -1,172 +1,160 @@
-//! Puts a VM together: the I/O address space, the devices and their exports, the slots, the
-//! driver. Takes it apart again.
+//! Puts a VM's devices together: opens them, exports what may be exported, gives their windows
+//! to the slots. The same in every lane; what a device is, a lane's [`Supply`] says.
 
 use crate::cli::{DeviceOption, P2p};
 use crate::exit::{Exit, UsageExt, wrong};
-use anyhow::Context;
-use barkeep_export::{Driver, Errno, Function, Parties, Window, WindowId};
+use barkeep_export::{Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Window, WindowId};
 use barkeep_journal::{Actor, Event, Journal, Kind};
-use barkeep_pci::windows::exportable;
-use barkeep_vfio::{Device, DeviceError, Passthrough, Space};
-use barkeep_vmm::map::{MMIO32, MMIO64, OUTAGE_WORD_COUNT, OUTAGE_WORDS};
-use barkeep_vmm::{Frame, KvmVfio, Ram, Shell};
+use barkeep_pci::windows::{self, exportable};
+use barkeep_platform::map::{MMIO32, MMIO64};
+use barkeep_platform::{Board, BoardError, BoardParts, Ram};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use vm_memory::{Bytes, GuestAddress};
 
-/// A VM that has not started.
-pub struct Assembly {
-    /// Guest memory.
-    pub ram: Arc<Ram>,
-    /// The I/O address space.
-    pub space: Arc<Space>,
-    /// The devices, in the order of the driver's numbers.
-    pub functions: Vec<Arc<Passthrough>>,
-    /// Their names.
-    pub names: Vec<String>,
-    /// The driver of their mappings.
-    pub driver: Arc<Driver>,
-    /// The rest of KVM's VM.
-    pub frame: Frame,
-    /// For each device the number of its first window, over all devices.
-    pub first_window: Vec<u64>,
+/// What is to be done just before a device is closed.
+pub type BeforeClose = Box<dyn Fn() + Send + Sync>;
+
+/// Where a lane's devices, I/O address space and memory slots come from.
+pub trait Supply {
+    /// A device of this lane.
+    type Device: RawDevice + 'static;
+
+    /// The I/O address space all devices share.
+    fn space(&self) -> Arc<dyn IoSpace>;
+
+    /// The guest's memory slots.
+    fn slots(&self) -> Arc<dyn Importer>;
+
+    /// Opens a device into the I/O address space.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be had.
+    fn open(&self, option: &DeviceOption) -> anyhow::Result<Arc<Self::Device>>;
+
+    /// Exports a window as a dma-buf and gives it to the I/O address space.
+    ///
+    /// # Errors
+    /// See [`ExportError`].
+    fn export(
+        &self,
+        device: &Self::Device,
+        id: WindowId,
+        window: &windows::Window,
+    ) -> Result<(), ExportError>;
+
+    /// Gives the memory of a window to the slots.
+    ///
+    /// # Errors
+    /// It cannot be mapped.
+    fn back(&self, device: &Self::Device, id: WindowId, window: &windows::Window) -> anyhow::Result<()>;
+
+    /// Makes the device known to whoever else has to know it, and gives what makes them let go
+    /// of it.
+    ///
+    /// # Errors
+    /// They do not take it.
+    fn introduce(&self, device: &Arc<Self::Device>, journal: &Journal) -> anyhow::Result<BeforeClose>;
 }
 
-/// Puts it together.
+/// Why a window is not exported.
+#[derive(Debug)]
+pub struct ExportError {
+    /// Nothing can be exported here, this window or any other: without the feature nothing this
+    /// VM is for works.
+    pub none_at_all: bool,
+    /// The errno.
+    pub errno: Errno,
+    /// In words.
+    pub error: anyhow::Error,
+}
+
+/// Puts it together. `supply` has the slots of `ram` already.
 ///
 /// # Errors
-/// A device is not there or not bound, the kernel lacks a feature, KVM is not there.
+/// A device is not there or not bound, the kernel lacks a feature.
 pub fn assemble(
+    supply: &impl Supply,
+    ram: Arc<Ram>,
     devices: &[DeviceOption],
-    memory: u64,
     p2p: P2p,
+    faults: Option<Box<dyn FaultSource>>,
     journal: &Journal,
-) -> anyhow::Result<Assembly> {
-    let ram = Arc::new(Ram::new(memory).usage("no guest memory")?);
-    let space = Arc::new(Space::new().usage("no I/O address space")?);
-    map_ram(&ram, &space, journal)?;
-    let mut shell = Shell::new(Arc::clone(&ram)).usage("no virtual machine")?;
-    let kvm_vfio = Arc::new(KvmVfio::new(shell.vm()).context("KVM makes no VFIO device")?);
-    let mut first_window = Vec::new();
+) -> anyhow::Result<Board> {
+    let (space, slots) = (supply.space(), supply.slots());
+    map_ram(&ram, &*space, journal)?;
     let mut functions = Vec::new();
-    let mut count = 0;
     for (index, option) in devices.iter().enumerate() {
-        let function = open(index as u16, option, p2p, &space, &mut shell, &kvm_vfio, journal)?;
-        first_window.push(count);
-        count += function.windows().len() as u64;
-        functions.push(Arc::new(function));
+        let function = open(supply, index as u16, option, p2p, journal)?;
+        functions.push((option.name.clone(), Arc::new(function)));
     }
-    if count > OUTAGE_WORD_COUNT {
-        let what = format!("{count} windows of BARs; {OUTAGE_WORD_COUNT} are possible");
-        return Err(wrong(Exit::Usage, what));
-    }
-    let (slots, frame) = shell.into_parts();
-    let mut driver = Driver::new(journal.clone(), outage_sink(&ram, &first_window, count)?);
-    for function in &functions {
-        let parties = Parties { exporter: function.clone(), slots: slots.clone(), ioas: space.clone() };
-        driver.add(function.address(), function.windows(), parties);
-    }
-    let names = devices.iter().map(|option| option.name.clone()).collect();
-    Ok(Assembly { ram, space, functions, names, driver: Arc::new(driver), frame, first_window })
+    let parts = BoardParts { journal: journal.clone(), ram, space, slots, devices: functions, faults };
+    Board::new(parts).map_err(|error| match error {
+        BoardError::Windows(_) => wrong(Exit::Usage, error.to_string()),
+        BoardError::OutageWords(_) => error.into(),
+    })
 }
 
-fn map_ram(ram: &Ram, space: &Space, journal: &Journal) -> anyhow::Result<()> {
+fn map_ram(ram: &Ram, space: &dyn IoSpace, journal: &Journal) -> anyhow::Result<()> {
     for range in ram.ranges() {
         let event = Event::new(Kind::RamMap, Actor::Vmm).range(range.start, range.size);
         let step = journal.begin(event);
         let result = space.map_ram(ram.file(), range.file_offset, range.size, range.start);
-        journal.end(step, number(result));
+        journal.end(step, result.map_or_else(|errno| -errno.raw_os_error(), |()| 0));
         result.usage("cannot map guest memory for DMA; is the memory-lock limit (ulimit -l) high enough?")?;
     }
     Ok(())
 }
 
-/// Every change of an outage word goes to guest memory as well, where the probe reads it.
-fn outage_sink(
-    ram: &Arc<Ram>,
-    first_window: &[u64],
-    count: u64,
-) -> anyhow::Result<barkeep_export::driver::OutageSink> {
-    let store = |ram: &Ram, window: u64, word: u64| {
-        ram.memory().store(word, GuestAddress(OUTAGE_WORDS + 8 * window), Ordering::Release)
-    };
-    for window in 0..count {
-        let out = barkeep_export::OutageWord::default().get();
-        store(ram, window, out).context("cannot write the outage words")?;
-    }
-    let (ram, first_window) = (Arc::clone(ram), first_window.to_vec());
-    Ok(Arc::new(move |id: WindowId, word| {
-        let window = first_window[usize::from(id.device)] + u64::from(id.window);
-        // Inside RAM, as the first store has shown.
-        let _ = store(&ram, window, word);
-    }))
-}
-
 fn open(
+    supply: &impl Supply,
     index: u16,
     option: &DeviceOption,
     p2p: P2p,
-    space: &Arc<Space>,
-    shell: &mut Shell,
-    kvm_vfio: &Arc<KvmVfio>,
     journal: &Journal,
 ) -> anyhow::Result<Passthrough> {
-    let device = Device::open(option.address, space).usage("cannot pass a device through")?;
+    let device = supply.open(option)?;
     let layout = device.layout();
     let text = format!("{} {:04x}:{:04x}", option.name, layout.vendor, layout.device);
     journal.emit(Event::new(Kind::DeviceOpen, Actor::Vmm).device(option.address).text(text));
-    let windows = export_windows(index, &device, p2p, space, journal)?;
-    for (number, window) in windows.iter().enumerate() {
-        let pci = barkeep_pci::windows::Window { bar: window.bar, offset: window.offset, size: window.size };
-        let host = device.map(&pci).usage("cannot pass a device through")?;
-        let id = WindowId { device: index, window: number as u16 };
-        shell.slots().add_window(id, host, window.size);
+    let found = windows_of(supply, index, &device, p2p, journal)?;
+    for (number, window) in (0..).zip(&found) {
+        let pci = windows::Window { bar: window.bar, offset: window.offset, size: window.size };
+        supply.back(&device, WindowId { device: index, window: number }, &pci)?;
     }
-    let added = device.with_file(|file| kvm_vfio.add(file).map_err(|e| Errno::from_raw_os_error(e.errno())));
-    added.context("KVM does not take the device file")?;
+    let before_close = supply.introduce(&device, journal)?;
     let holes = vec![MMIO32, MMIO64];
-    let mut passthrough =
-        Passthrough::new(Arc::new(device), windows, holes).usage("cannot read a device's registers")?;
-    let (kvm_vfio, journal) = (Arc::clone(kvm_vfio), journal.clone());
-    passthrough.before_close(move |device| {
-        let removed =
-            device.with_file(|file| kvm_vfio.remove(file).map_err(|e| Errno::from_raw_os_error(e.errno())));
-        if let Err(errno) = removed {
-            let event = Event::new(Kind::Degraded, Actor::Vmm).device(device.address());
-            journal.emit(event.result(-errno.raw_os_error()).text("KVM keeps the device file"));
-        }
-    });
+    let mut passthrough = Passthrough::new(device, found, holes).usage("cannot read a device's registers")?;
+    passthrough.before_close(before_close);
     Ok(passthrough)
 }
 
 /// Exports what may be exported of every BAR; what may not stays with the VMM.
-fn export_windows(
+fn windows_of<S: Supply>(
+    supply: &S,
     index: u16,
-    device: &Device,
+    device: &S::Device,
     p2p: P2p,
-    space: &Space,
     journal: &Journal,
 ) -> anyhow::Result<Vec<Window>> {
     let page = rustix::param::page_size() as u64;
-    let mut windows = Vec::new();
+    let mut found = Vec::new();
     for bar in device.layout().bars.iter().flatten() {
         for window in exportable(bar, device.layout().msix.as_ref(), page).windows {
-            let id = WindowId { device: index, window: windows.len() as u16 };
-            let shared = p2p != P2p::Off && export(id, device, &window, p2p, space, journal)?;
-            let barkeep_pci::windows::Window { bar, offset, size } = window;
-            windows.push(Window { bar, offset, size, p2p: shared });
+            let id = WindowId { device: index, window: found.len() as u16 };
+            let shared = p2p != P2p::Off && export(supply, id, device, &window, p2p, journal)?;
+            let windows::Window { bar, offset, size } = window;
+            found.push(Window { bar, offset, size, p2p: shared });
         }
     }
-    Ok(windows)
+    Ok(found)
 }
 
 /// Whether the window is exported now.
-fn export(
+fn export<S: Supply>(
+    supply: &S,
     id: WindowId,
-    device: &Device,
-    window: &barkeep_pci::windows::Window,
+    device: &S::Device,
+    window: &windows::Window,
     p2p: P2p,
-    space: &Space,
     journal: &Journal,
 ) -> anyhow::Result<bool> {
     let about = |kind| {
@@ -174,25 +162,19 @@ fn export(
         event.range(window.offset, window.size)
     };
     let step = journal.begin(about(Kind::BarExport));
-    let result = device.export(window);
-    journal.end(step, result.as_ref().err().map_or(0, DeviceError::number));
-    match result {
-        Ok(file) => {
-            space.add_buffer(id, file, window.size);
-            Ok(true)
-        }
-        // Without the feature nothing this VM is for works: that is not a thing to fall back from.
-        Err(error @ DeviceError::NoExport(..)) => Err(error).usage("no peer-to-peer DMA on this kernel"),
-        Err(error) if p2p == P2p::Required => Err(error).usage("--p2p required"),
-        Err(error) => {
-            eprintln!("barkeep: {error}: peers cannot reach it (--p2p required would refuse)");
-            journal.emit(about(Kind::Degraded).text(format!("not exported: {error}")));
-            Ok(false)
-        }
+    let result = supply.export(device, id, window);
+    let errno = result.as_ref().err().map_or(0, |refused| -refused.errno.raw_os_error());
+    journal.end(step, errno);
+    let Err(ExportError { none_at_all, errno: _, error }) = result else {
+        return Ok(true);
+    };
+    if none_at_all {
+        return Err(error).usage("no peer-to-peer DMA on this kernel");
     }
-}
-
-/// 0, or a negative errno.
-pub fn number(result: Result<(), Errno>) -> i32 {
-    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
+    if p2p == P2p::Required {
+        return Err(error).usage("--p2p required");
+    }
+    eprintln!("barkeep: {error}: peers cannot reach it (--p2p required would refuse)");
+    journal.emit(about(Kind::Degraded).text(format!("not exported: {error}")));
+    Ok(false)
 }

@@ -3,8 +3,10 @@
 use crate::exit::{Exit, UsageExt, wrong};
 use anyhow::Context;
 use barkeep_journal::DeviceAddress;
+use barkeep_model::Profile;
 use barkeep_scenario::units::Size;
 use barkeep_scenario::{MAIN_JOB, SHIPPED, Scenario};
+use barkeep_sim::SimOption;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -43,14 +45,21 @@ pub enum Command {
     },
     /// Boot a real kernel in the full-system emulator and run a subcommand inside.
     Lab(LabOptions),
+    /// Hold the specification of the kernel to a real kernel: random operations, asked of both.
+    Conform(ConformOptions),
+    /// Search all interleavings of the keeper with the specified kernel, for small bounds.
+    Explore(ExploreOptions),
+    /// Inside the lab: ask the running kernel and record what it answers.
+    #[command(hide = true)]
+    ConformRecord(RecordOptions),
 }
 
 /// Where a run takes place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LaneName {
-    /// The kernel as an executable specification (not there yet).
+    /// Simulated vCPUs and devices, the kernel as an executable specification, virtual time.
     Model,
-    /// Real vCPUs, simulated devices (not there yet).
+    /// Real vCPUs, simulated devices.
     Kvm,
     /// A real kernel inside the full-system emulator.
     Lab,
@@ -87,13 +96,34 @@ impl FromStr for DeviceOption {
     }
 }
 
+/// What `--device` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceWord {
+    /// A device of this machine.
+    Real(DeviceOption),
+    /// One that is simulated.
+    Simulated(SimOption),
+}
+
+impl FromStr for DeviceWord {
+    type Err = Box<dyn std::error::Error + Send + Sync>;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if barkeep_sim::options::is_simulated(text) {
+            return Ok(Self::Simulated(text.parse()?));
+        }
+        Ok(Self::Real(text.parse()?))
+    }
+}
+
 /// Options of `run` and `replay`.
 #[derive(Clone, Debug, Args)]
 pub struct RunOptions {
     /// A device to pass through, any number of times: its PCI address, and the name a scenario
-    /// calls it by, e.g. nvme=0000:01:00.0. It must be bound to vfio-pci.
-    #[arg(long = "device", value_name = "[NAME=]BDF")]
-    pub devices: Vec<DeviceOption>,
+    /// calls it by, e.g. nvme=0000:01:00.0. It must be bound to vfio-pci. Or a simulated one,
+    /// sim:memory or sim:dma, with options, e.g. nvme=sim:memory,size=64M,flr=off.
+    #[arg(long = "device", value_name = "[NAME=]DEVICE")]
+    pub devices: Vec<DeviceWord>,
     /// vCPUs, 1 to 64; the scenario's number if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub cpus: Option<u16>,
@@ -106,7 +136,8 @@ pub struct RunOptions {
     /// Whether peers may reach each other's BARs.
     #[arg(long, value_enum, default_value_t = P2p::Prefer)]
     pub p2p: P2p,
-    /// Where to run; lab boots the emulator around it. Without it: here.
+    /// Where to run; lab boots the emulator around it. Without it: here, on this machine's
+    /// devices or on simulated ones, whichever --device names.
     #[arg(long, value_enum)]
     pub lane: Option<LaneName>,
     /// Where the journal and other outputs go.
@@ -117,30 +148,15 @@ pub struct RunOptions {
     pub kernel: Option<PathBuf>,
 }
 
-/// Here, or in a lab around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In this process.
-    Here,
-    /// In the emulator.
-    Lab,
-}
-
 impl RunOptions {
-    /// Where it takes place.
-    ///
-    /// # Errors
-    /// The lane is not there yet (4), or a lab inside a lab is asked for (2).
-    pub fn lane(&self) -> anyhow::Result<Place> {
-        match (self.lane, inside_lab()) {
-            (None, _) | (Some(LaneName::Lab), true) | (Some(LaneName::Host), false) => Ok(Place::Here),
-            (Some(LaneName::Lab), false) => Ok(Place::Lab),
-            (Some(LaneName::Host), true) => Err(wrong(Exit::Usage, "lane host cannot be had inside the lab")),
-            (Some(lane @ (LaneName::Model | LaneName::Kvm)), _) => {
-                let lane = lane.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default();
-                Err(wrong(Exit::Skipped, format!("lane {lane} is not there yet; lanes lab and host are")))
-            }
-        }
+    /// Bytes of guest memory.
+    pub fn memory(&self, scenario: &Scenario) -> u64 {
+        self.memory.unwrap_or(scenario.guest.memory).0
+    }
+
+    /// vCPUs: never fewer than the scenario acts on.
+    pub fn vcpus(&self, scenario: &Scenario) -> u16 {
+        self.cpus.unwrap_or(scenario.guest.vcpus).max(scenario.guest.vcpus)
     }
 
     /// The same, with a scenario named on the command line of `replay`.
@@ -221,6 +237,73 @@ pub struct LabOptions {
     /// if nothing is said.
     #[arg(last = true, value_name = "SUBCOMMAND")]
     pub command: Vec<String>,
+}
+
+/// Options of `conform`.
+#[derive(Debug, Args)]
+pub struct ConformOptions {
+    /// What the operations are made from: the same seed, the same operations.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Operations, at least; whole episodes of 12 to 60 are done.
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub ops: u64,
+    /// The kernel: a bzImage or vmlinux. Without it: the one `scripts/kernel` has built.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// The emulated devices: a name or a TOML file.
+    #[arg(long, value_name = "TOPOLOGY", default_value = "conform")]
+    pub topology: String,
+    /// The specification's profile; without it: that of the kernel's release.
+    #[arg(long, value_name = "VERSION")]
+    pub profile: Option<Profile>,
+    /// Ask no kernel: compare what was recorded.
+    #[arg(long, value_name = "FILE", conflicts_with = "episodes")]
+    pub recording: Option<PathBuf>,
+    /// The operations of a recording instead of random ones: a divergence, asked again.
+    #[arg(long, value_name = "FILE")]
+    pub episodes: Option<PathBuf>,
+    /// Do not look for the fewest operations that show a divergence.
+    #[arg(long)]
+    pub no_shrink: bool,
+    /// Fail as well if a row of the semantics table that the devices can show was not reached, or a
+    /// planted error not found.
+    #[arg(long)]
+    pub strict: bool,
+    /// Wall-clock seconds after which a boot has hung.
+    #[arg(long, value_name = "S", default_value_t = 3600)]
+    pub timeout: u64,
+    /// Where recordings and divergences go.
+    #[arg(long, value_name = "DIR", default_value = "out/conform")]
+    pub out: PathBuf,
+}
+
+/// Options of `explore`.
+#[derive(Debug, Args)]
+pub struct ExploreOptions {
+    /// One set-up instead of all.
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Actions to the end of a path; each set-up has a depth of its own otherwise.
+    #[arg(long, value_name = "N")]
+    pub depth: Option<usize>,
+    /// Plant errors around the keeper instead; each must be found.
+    #[arg(long, conflicts_with_all = ["scenario", "depth"])]
+    pub mutants: bool,
+}
+
+/// Options of `conform-record`.
+#[derive(Debug, Args)]
+pub struct RecordOptions {
+    /// As for `conform`.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// As for `conform`.
+    #[arg(long, default_value_t = 3000)]
+    pub ops: u64,
+    /// The episodes of a recording instead of random ones.
+    #[arg(long, value_name = "FILE")]
+    pub episodes: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -1,79 +1,74 @@
-//! `run` and `replay` in this process.
+//! `run` and `replay` in this process, on real vCPUs.
 
-use crate::cli::{RunOptions, inside_lab};
-use crate::exit::{Exit, UsageExt};
+use crate::cli::RunOptions;
+use crate::exit::{Exit, Wrong};
 use crate::inside;
-use crate::show::Show;
+use crate::lines::Lines;
 use anyhow::Context;
-use barkeep_check::Ended;
-use barkeep_journal::{Clock, Journal, Lane, Reader, layout};
+use barkeep_journal::{Clock, Journal, Lane, Reader, Sink, layout};
+use barkeep_vmm::kvm_is_here;
 use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Records the journal of lane `host` has room for; memory is used as it fills.
-const HOST_RECORDS: usize = 4 << 20;
+/// Records there is room for in a journal of this process's own; memory is used as it fills.
+const RECORDS: usize = 4 << 20;
 
-/// Runs here: inside the lab into the lab's journal, which is read outside; on a host into
-/// one of its own, which a thread reads.
+/// What to do without KVM.
+const NO_KVM: &str = "lane kvm is not available here; load kvm_intel or kvm_amd and join the group kvm, or go \
+                      without real vCPUs: --lane model";
+
+/// Runs here: inside the lab into the lab's journal, which is read outside; else into one of its
+/// own, which a thread reads.
 ///
 /// # Errors
 /// The VM cannot be made or run.
-pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
-    if inside_lab() {
-        return inside::run(options, &lab_journal()?);
-    }
+pub fn run(options: &RunOptions, lane: Lane) -> anyhow::Result<Exit> {
     // Before anything is made: what was typed may be wrong.
-    inside::plan(options)?;
-    let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/run"));
-    std::fs::create_dir_all(&out).usage(format!("cannot make the folder {}", out.display()))?;
-    let path = out.join("journal.jsonl");
-    let file = File::create(&path).usage(format!("cannot write {}", path.display()))?;
-    let (journal, shared) = Journal::in_memory(HOST_RECORDS, Lane::Host, Clock::Hardware)?;
-    let size = layout::HEADER_SIZE + HOST_RECORDS * layout::RECORD_SIZE;
-    let reader = Reader::open(shared, size)?;
+    let plan = inside::plan(options, lane)?;
+    if lane == Lane::Lab {
+        return inside::run(&plan, options, &lab_journal()?);
+    }
+    if lane == Lane::Kvm {
+        // Not the user's mistake, and nothing is broken: the lane is not here.
+        kvm_is_here()
+            .map_err(|error| anyhow::Error::new(error).context(Wrong::new(Exit::Skipped, NO_KVM)))?;
+    }
+    let (journal, shared) = Journal::in_memory(RECORDS, lane, Clock::Hardware)?;
+    let reader = Reader::open(shared, layout::HEADER_SIZE + RECORDS * layout::RECORD_SIZE)?;
+    let lines = Lines::create(options, reader.header())?;
     let ended = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&ended);
-    let follower = std::thread::spawn(move || follow(reader, BufWriter::new(file), &told));
-    let result = inside::run(options, &journal);
+    let follower = std::thread::spawn(move || follow(reader, lines, &told));
+    let result = inside::run(&plan, options, &journal);
     journal.finish(result.as_ref().map_or_else(|error| Exit::of(error).code(), |exit| exit.code()).into());
     ended.store(true, Ordering::Release);
-    let show = follower.join().map_err(|_| anyhow::anyhow!("the journal's reader panicked"))??;
-    let status = match &result {
-        Ok(exit) => *exit,
-        Err(error) => {
-            eprintln!("barkeep: {error:#}");
-            Exit::of(error)
-        }
-    };
-    Ok(show.verdict(Ended::ByItself(status.code().into()), &path))
+    let lines = follower.join().map_err(|_| anyhow::anyhow!("the journal's reader panicked"))?;
+    lines.verdict(&result)
 }
 
-fn follow(mut reader: Reader, mut file: impl Write, ended: &AtomicBool) -> anyhow::Result<Show> {
-    let header = reader.header();
-    let mut show = Show::new();
-    writeln!(file, "{}", barkeep_journal::json::header_line(header))?;
+fn follow(mut reader: Reader, mut lines: Lines, ended: &AtomicBool) -> Lines {
     loop {
         // Asked before the read: what was written before the end is then read for sure.
         let last = ended.load(Ordering::Acquire);
         let next = |reader: &mut Reader| if last { reader.next_after_death() } else { reader.next_event() };
         while let Some(event) = next(&mut reader) {
-            writeln!(file, "{}", barkeep_journal::json::line(&event, header))?;
-            show.event(&event, header);
+            lines.event(&event);
         }
-        file.flush()?;
+        lines.flush();
         if last {
-            return Ok(show);
+            return lines;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// The journal of the lab this process runs in.
-fn lab_journal() -> anyhow::Result<Journal> {
+///
+/// # Errors
+/// It cannot be found or mapped.
+pub fn lab_journal() -> anyhow::Result<Journal> {
     let path = std::env::var("BARKEEP_JOURNAL").context("BARKEEP_JOURNAL")?;
     let size = std::env::var("BARKEEP_JOURNAL_SIZE").context("BARKEEP_JOURNAL_SIZE")?;
     let file = File::options().read(true).write(true).open(&path).context("cannot open the lab's journal")?;

@@ -1,34 +1,68 @@
-//! One run of a VM, from the first event to the last. The same in lane `host` and inside the
-//! lab; who reads the journal differs.
+//! One run of a VM, from the first event to the last. The same in every lane with real vCPUs;
+//! whose devices they get, and who reads the journal, differs.
 
-use crate::assemble::{self, Assembly};
-use crate::cli::{DeviceOption, RunOptions};
+use crate::assemble;
+use crate::assemble_sim::{self, SimSupply};
+use crate::assemble_vfio::{self, VfioSupply};
+use crate::cast;
+use crate::cli::{DeviceOption, DeviceWord, RunOptions};
 use crate::event_loop::{self, EventLoop, Woken};
-use crate::exit::{Exit, Wrong, wrong};
+use crate::exit::{Exit, UsageExt, Wrong, wrong};
 use crate::leftovers;
-use crate::world::VfioWorld;
+use crate::world::VmWorld;
 use anyhow::Context;
-use barkeep_export::{Cause, Driver, Function};
-use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
+use barkeep_platform::{Board, Ram};
 use barkeep_probe::{IMAGE, ServedOptions};
 use barkeep_scenario::nearest::{nearest, with_suggestion};
 use barkeep_scenario::{RunError, Scenario};
-use barkeep_vfio::{FaultLog, Passthrough, Space};
-use barkeep_vmm::ProbeLink;
-use barkeep_vmm::machine::Parts;
+use barkeep_sim::{HostClock, Named, Punctual, SimHost};
+use barkeep_vfio::Space;
 use barkeep_vmm::vcpu::VcpuEnd;
-use std::sync::{Arc, Mutex};
+use barkeep_vmm::{Parts, ProbeLink, Shell};
+use std::sync::Arc;
 use vmm_sys_util::eventfd::EventFd;
 
-/// Carries the scenario out on a VM with the devices; gives how it ended.
+/// What is to be done with what, as far as words alone tell.
+pub struct Plan {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Its devices.
+    pub devices: Devices,
+}
+
+/// The devices of a VM, all of one sort.
+pub enum Devices {
+    /// Of this machine.
+    Real(Vec<DeviceOption>),
+    /// Simulated.
+    Simulated(Vec<Named>),
+}
+
+/// Carries a plan out on a VM with real vCPUs; gives how it ended.
 ///
 /// # Errors
 /// The VM cannot be made or run.
-pub fn run(options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
-    let (scenario, devices) = plan(options)?;
+pub fn run(plan: &Plan, options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
+    let Plan { scenario, devices } = plan;
+    framed(scenario, journal, || match devices {
+        Devices::Real(devices) => with_real(options, scenario, devices, journal),
+        Devices::Simulated(devices) => with_simulated(options, scenario, devices, journal),
+    })
+}
+
+/// The first and the last events of a run, whatever is between them.
+///
+/// # Errors
+/// Those of `run`.
+pub fn framed(
+    scenario: &Scenario,
+    journal: &Journal,
+    run: impl FnOnce() -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
     let version = concat!("barkeep ", env!("CARGO_PKG_VERSION"));
     journal.emit(Event::new(Kind::RunStart, Actor::Vmm).text(format!("{version}: {}", scenario.name)));
-    let result = with_vm(options, &scenario, &devices, journal);
+    let result = run();
     leftovers::count_files(journal);
     let exit = match &result {
         Ok(exit) => *exit,
@@ -45,16 +79,26 @@ pub fn run(options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// The scenario cannot be read or is none; a device is missing or named twice.
-pub fn plan(options: &RunOptions) -> anyhow::Result<(Scenario, Vec<DeviceOption>)> {
+pub fn plan(options: &RunOptions, lane: Lane) -> anyhow::Result<Plan> {
     let scenario = options.load_scenario()?;
-    let devices = devices(options, &scenario)?;
-    Ok((scenario, devices))
+    let (mut real, mut simulated) = (Vec::new(), Vec::new());
+    for device in options.devices.iter().cloned() {
+        match device {
+            DeviceWord::Real(device) => real.push(device),
+            DeviceWord::Simulated(device) => simulated.push(device),
+        }
+    }
+    let devices = match lane {
+        Lane::Lab | Lane::Host => Devices::Real(real_devices(real, &scenario)?),
+        Lane::Kvm | Lane::Model => Devices::Simulated(cast::cast(&simulated, &scenario)?),
+    };
+    Ok(Plan { scenario, devices })
 }
 
 /// The devices of the command line, or, inside the lab, those of the topology.
-fn devices(options: &RunOptions, scenario: &Scenario) -> anyhow::Result<Vec<DeviceOption>> {
-    if !options.devices.is_empty() {
-        return unique(options.devices.clone());
+fn real_devices(asked: Vec<DeviceOption>, scenario: &Scenario) -> anyhow::Result<Vec<DeviceOption>> {
+    if !asked.is_empty() {
+        return unique(asked);
     }
     let named = std::env::var("BARKEEP_DEVICES").unwrap_or_default();
     let parsed: Result<Vec<DeviceOption>, _> = named.split_whitespace().map(str::parse).collect();
@@ -62,7 +106,8 @@ fn devices(options: &RunOptions, scenario: &Scenario) -> anyhow::Result<Vec<Devi
     let wanted = scenario.devices();
     if there.is_empty() && !wanted.is_empty() {
         let what = format!(
-            "no devices: the scenario `{}` needs {}; name them with --device NAME=BDF, or use --lane lab",
+            "no devices: the scenario `{}` needs {}; name them with --device NAME=BDF, or use --lane lab or \
+             --lane kvm",
             scenario.name,
             wanted.join(", ")
         );
@@ -91,44 +136,64 @@ fn unique(devices: Vec<DeviceOption>) -> anyhow::Result<Vec<DeviceOption>> {
     Ok(devices)
 }
 
-fn with_vm(
+fn with_real(
     options: &RunOptions,
     scenario: &Scenario,
     devices: &[DeviceOption],
     journal: &Journal,
 ) -> anyhow::Result<Exit> {
-    let memory = options.memory.unwrap_or(scenario.guest.memory).0;
-    let vcpus = options.cpus.unwrap_or(scenario.guest.vcpus).max(scenario.guest.vcpus);
-    let faults = open_fault_log(journal);
-    let assembly = assemble::assemble(devices, memory, options.p2p, journal)?;
-    let Assembly { ram, space, functions, names, driver, frame, first_window } = assembly;
-    let link = Arc::new(ProbeLink::new(Arc::clone(&ram), usize::from(vcpus)));
+    let faults = assemble_vfio::open_fault_log(journal);
+    let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
+    let space = Space::new().usage("no I/O address space")?;
+    let shell = Shell::new(&ram).usage("no virtual machine")?;
+    let supply = VfioSupply::new(space, &shell)?;
+    let board = assemble::assemble(&supply, ram, devices, options.p2p, faults, journal)?;
+    run_machine(shell, Arc::new(board), scenario, options.vcpus(scenario), None)
+}
+
+fn with_simulated(
+    options: &RunOptions,
+    scenario: &Scenario,
+    devices: &[Named],
+    journal: &Journal,
+) -> anyhow::Result<Exit> {
+    let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
+    let shell = Shell::new(&ram).usage("no virtual machine")?;
+    let clock = Arc::new(HostClock::default());
+    let host = SimHost::new(devices, clock.clone()).usage("no simulated devices")?;
+    let punctual = Punctual::start(&host).context("cannot start the engines' thread")?;
+    let supply = SimSupply::new(&host, shell.slots());
+    let (named, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
+    let board = assemble::assemble(&supply, ram, &named, options.p2p, faults, journal)?;
+    let result = run_machine(shell, Arc::new(board), scenario, options.vcpus(scenario), Some(clock));
+    drop(punctual);
+    assemble_sim::count_leftovers(&host, journal);
+    result
+}
+
+/// Runs the scenario on a machine of real vCPUs, whatever its devices are, and gives
+/// everything back.
+fn run_machine(
+    shell: Shell,
+    board: Arc<Board>,
+    scenario: &Scenario,
+    vcpus: u16,
+    clock: Option<Arc<HostClock>>,
+) -> anyhow::Result<Exit> {
+    let link = Arc::new(ProbeLink::new(Arc::clone(board.ram()), usize::from(vcpus)));
     let cmdline = ServedOptions { cpus: usize::from(vcpus), ..ServedOptions::default() }.to_string();
     let parts = Parts {
-        functions: functions.iter().map(|f| Arc::clone(f) as Arc<dyn Function>).collect(),
-        driver: Arc::clone(&driver),
-        journal: journal.clone(),
+        board: Arc::clone(&board),
         probe: Some(Arc::clone(&link)),
         vcpus,
         console: Box::new(std::io::stderr()),
     };
-    let machine = frame.start(parts, IMAGE, &cmdline).context("cannot start the virtual machine")?;
-    let world = VfioWorld {
-        journal: journal.clone(),
-        ram,
-        space: Arc::clone(&space),
-        functions: functions.clone(),
-        names,
-        driver: Arc::clone(&driver),
-        link,
-        first_window,
-        faults,
-        attaching: Mutex::new(()),
-    };
+    let machine = shell.start(parts, IMAGE, &cmdline).context("cannot start the virtual machine")?;
+    let world = VmWorld::new(Arc::clone(&board), link, clock);
     let result = run_scenario(scenario, &world, machine.ended());
     drop(world);
     let ends = machine.stop();
-    take_apart(&driver, &functions, &space, journal);
+    board.take_apart();
     match result? {
         Some(result) => verdict(result, &ends),
         None => Ok(Exit::Interrupted),
@@ -138,7 +203,7 @@ fn with_vm(
 /// Runs the scenario on a thread of its own; `None` if a signal ended it first.
 fn run_scenario(
     scenario: &Scenario,
-    world: &VfioWorld,
+    world: &VmWorld,
     ended: &EventFd,
 ) -> anyhow::Result<Option<Result<(), RunError>>> {
     let done = event_loop::event()?;
@@ -161,38 +226,11 @@ fn run_scenario(
     })
 }
 
-fn open_fault_log(journal: &Journal) -> Option<Mutex<FaultLog>> {
-    match FaultLog::open() {
-        Ok(log) => Some(Mutex::new(log)),
-        Err(error) => {
-            let text = format!("IOMMU faults cannot be seen: /dev/kmsg: {error}");
-            eprintln!("barkeep: {text}");
-            journal.emit(Event::new(Kind::Degraded, Actor::Vmm).text(text));
-            None
-        }
-    }
-}
-
-/// Gives everything back, in the order in which it holds on to each other: slots and
-/// mappings (by closing each device), dma-bufs, guest RAM.
-fn take_apart(driver: &Driver, functions: &[Arc<Passthrough>], space: &Space, journal: &Journal) {
-    for device in 0..driver.devices() {
-        if !driver.keeper(device).closed() {
-            // Closing has no result; what went wrong around it is in the journal.
-            let _ = driver.handle(device, Cause::CLOSE, (Actor::Vmm, 0));
-        }
-        let function = &functions[usize::from(device)];
-        for (number, window) in function.windows().iter().enumerate() {
-            let id = barkeep_export::WindowId { device, window: number as u16 };
-            if space.remove_buffer(id) {
-                let event = Event::new(Kind::DmabufClose, Actor::Vmm).device(function.address());
-                journal.emit(event.bar(window.bar).range(window.offset, window.size));
-            }
-        }
-    }
-}
-
-fn verdict(result: Result<(), RunError>, ends: &[VcpuEnd]) -> anyhow::Result<Exit> {
+/// How a scenario that was carried out ends its run.
+///
+/// # Errors
+/// It was not carried out to its end.
+pub fn verdict(result: Result<(), RunError>, ends: &[VcpuEnd]) -> anyhow::Result<Exit> {
     match result {
         Err(error) if error.is_input() => {
             Err(anyhow::Error::new(error)

@@ -1,17 +1,26 @@
-//! The `barkeep` command: the only place that joins the microVM to VFIO.
+//! The `barkeep` command: the only place that joins CPUs to devices.
 
 mod assemble;
+mod assemble_sim;
+mod assemble_vfio;
+mod cast;
 mod cli;
+mod conform;
 mod event_loop;
 mod exit;
+mod explore;
 mod here;
 mod inside;
+mod lane;
 mod leftovers;
+mod lines;
+mod model;
 mod outside;
 mod show;
 mod stderr_log;
 mod world;
 
+use barkeep_journal::Lane;
 use clap::Parser;
 use cli::{Cli, Command};
 use exit::Exit;
@@ -39,12 +48,16 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay { scenario, options } => run(&options.with_scenario(scenario)?),
         Command::Check { journal } => show::check(&journal),
         Command::Lab(options) => outside::lab(&options),
+        Command::Conform(options) => conform::conform(&options),
+        Command::Explore(options) => explore::explore(&options),
+        Command::ConformRecord(options) => conform::inside::record_here(&options),
     }
 }
 
 fn run(options: &cli::RunOptions) -> anyhow::Result<Exit> {
-    match options.lane()? {
-        cli::Place::Here => here::run(options),
-        cli::Place::Lab => outside::run_in_lab(options, std::env::args_os().skip(1)),
+    match lane::place(options)? {
+        lane::Place::Here(Lane::Model) => model::run(options),
+        lane::Place::Here(lane) => here::run(options, lane),
+        lane::Place::Emulator => outside::run_in_lab(options, std::env::args_os().skip(1)),
     }
 }

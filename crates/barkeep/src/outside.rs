@@ -26,10 +26,23 @@ pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
         print!("{}", barkeep_lab::print_config());
         return Ok(Exit::Pass);
     }
+    let request = request(options)?;
+    if options.dry_run {
+        println!("{}", barkeep_lab::dry_run(&request).map_err(lab_error)?);
+        return Ok(Exit::Pass);
+    }
+    boot(&request, Show::new())
+}
+
+/// What the lab is asked for.
+///
+/// # Errors
+/// What was named is wrong.
+pub fn request(options: &LabOptions) -> anyhow::Result<Request> {
     let command = if options.command.is_empty() { vec!["run".to_owned()] } else { options.command.clone() };
     let topology = topology(options.topology.as_deref(), &command)?;
     let (command, carried) = carry(&command);
-    let request = Request {
+    Ok(Request {
         kernel: kernel(options.kernel.as_deref())?,
         topology,
         fast: options.fast,
@@ -39,15 +52,17 @@ pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
         carried,
         command,
         append: String::new(),
-    };
-    if options.dry_run {
-        println!("{}", barkeep_lab::dry_run(&request).map_err(lab_error)?);
-        return Ok(Exit::Pass);
-    }
-    let mut show = Show::new();
+    })
+}
+
+/// Boots the lab, to the end of what it was asked for.
+///
+/// # Errors
+/// The testbed failed.
+pub fn boot(request: &Request, mut show: Show) -> anyhow::Result<Exit> {
     let outcome =
-        barkeep_lab::run(&request, &mut |event, header| show.event(event, header)).map_err(lab_error)?;
-    Ok(conclude(&request, &outcome, show))
+        barkeep_lab::run(request, &mut |event, header| show.event(event, header)).map_err(lab_error)?;
+    Ok(conclude(request, &outcome, show))
 }
 
 /// `run --lane lab` and `replay --lane lab`: the same words inside, without the lane.

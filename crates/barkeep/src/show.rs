@@ -13,6 +13,8 @@ use std::path::Path;
 pub struct Show {
     checker: Checker,
     timeline: Option<Timeline<Stderr>>,
+    /// Neither a timeline nor a verdict that is a pass.
+    quiet: bool,
     header: Option<Header>,
     /// What the lab's PID 1 said when it could not run the command.
     refusal: Option<String>,
@@ -24,6 +26,11 @@ impl Show {
         Self::default()
     }
 
+    /// Nothing seen yet, and nothing shown unless something is wrong.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
     /// Takes an event in.
     pub fn event(&mut self, event: &Event, header: Header) {
         self.checker.event(event);
@@ -31,7 +38,7 @@ impl Show {
         if (event.kind, event.actor) == (Kind::Degraded, Actor::Lab) && event.result.is_some() {
             self.refusal = Some(event.text.clone());
         }
-        if self.timeline.is_none() {
+        if self.timeline.is_none() && !self.quiet {
             let style = style(std::io::stderr().is_terminal());
             self.timeline = Timeline::new(std::io::stderr(), header, style).ok();
         }
@@ -44,6 +51,9 @@ impl Show {
     /// Prints the verdict of a run that ended so, and gives its status.
     pub fn verdict(mut self, ended: Ended, journal: &Path) -> Exit {
         let verdict = self.end(ended);
+        if self.quiet && verdict.passed() {
+            return Exit::Pass;
+        }
         if verdict.ended == Ended::ByItself(Exit::Usage.code().into())
             && verdict.findings.iter().all(|f| f.unfinished)
         {

@@ -4,6 +4,7 @@ use barkeep_journal::{DeviceAddress, Trigger};
 use barkeep_pci::layout::Layout;
 use barkeep_pci::write::ConfigWrite;
 pub use rustix::io::Errno;
+use std::fs::File;
 
 /// A page-aligned range of one BAR, exported as one dma-buf (iommufd imports dma-bufs of one
 /// range only), put into one memory slot and at one IOVA.
@@ -103,6 +104,49 @@ pub trait Exporter: Send + Sync {
     fn find_out(&self) -> Result<Found, Errno>;
 }
 
+/// A device as the interface of its driver gives it, with nothing of a VM in it: what VFIO's
+/// device file can do. After [`Self::close`] every access is ENODEV.
+pub trait RawDevice: Send + Sync {
+    /// Where it is on the host.
+    fn address(&self) -> DeviceAddress;
+
+    /// Its capabilities and BARs.
+    fn layout(&self) -> &Layout;
+
+    /// Reads config space.
+    ///
+    /// # Errors
+    /// The errno of the read; ENODEV once closed.
+    fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes config space. May take a reset's time: 100 ms and up to 60 s.
+    ///
+    /// # Errors
+    /// The errno of the write; ENODEV once closed.
+    fn config_write(&self, offset: u16, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// Reads a BAR.
+    ///
+    /// # Errors
+    /// EIO while memory decode is off; ENODEV once closed.
+    fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes a BAR.
+    ///
+    /// # Errors
+    /// As [`Self::region_read`].
+    fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// `VFIO_DEVICE_RESET`.
+    ///
+    /// # Errors
+    /// EINVAL if no reset works; else the reset's own errno; ENODEV once closed.
+    fn reset(&self) -> Result<(), Errno>;
+
+    /// Gives up every reference to the device file this process has.
+    fn close(&self);
+}
+
 /// A function that is passed through, as a VMM uses it.
 pub trait Function: Exporter {
     /// Where it is on the host.
@@ -160,4 +204,61 @@ pub trait Importer: Send + Sync {
     /// # Errors
     /// IOAS: ENOENT where nothing is mapped.
     fn unmap(&self, window: WindowId, address: u64) -> Result<u64, Errno>;
+
+    /// Whether a window is registers, and mapping it gives nobody memory: every access of a CPU
+    /// still goes to the device. The journal says so of each mapping.
+    fn traps(&self, window: WindowId) -> bool {
+        let _ = window;
+        false
+    }
+}
+
+/// The I/O address space all devices of a VM share. It has the dma-bufs of the windows that may
+/// be mapped into it, put there when they were exported.
+pub trait IoSpace: Importer {
+    /// Maps `size` bytes at `offset` of a memfd at `iova`: guest RAM. All page-aligned.
+    ///
+    /// # Errors
+    /// ENOMEM over the memory-lock limit, EEXIST where something is mapped, EINVAL in a
+    /// range the IOMMU reserves.
+    fn map_ram(&self, memory: &File, offset: u64, size: u64, iova: u64) -> Result<(), Errno>;
+
+    /// Closes the dma-buf of a window; gives whether there was one. The space keeps a
+    /// reference of its own while it is mapped.
+    fn remove_buffer(&self, window: WindowId) -> bool;
+
+    /// Tries to map a window at an IOVA nothing uses, and unmaps it if that worked: what the
+    /// kernel says to an importer at this moment. This is how a revoke, and its end, can be
+    /// *seen*: nothing in the kernel's interface tells of it.
+    ///
+    /// # Errors
+    /// ENODEV while revoked; ENOENT without a dma-buf.
+    fn attach_probe(&self, window: WindowId, unused_iova: u64) -> Result<(), Errno> {
+        self.map(window, unused_iova)?;
+        self.unmap(window, unused_iova).map(drop)
+    }
+}
+
+/// A DMA the IOMMU refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// When it was recorded, by the recorder's clock, in nanoseconds.
+    pub time_ns: u64,
+    /// Whose DMA it was.
+    pub requester: DeviceAddress,
+    /// Where it went: an IOVA, to the page.
+    pub iova: u64,
+    /// The record's text.
+    pub text: String,
+}
+
+/// Where the IOMMU's fault records can be had.
+pub trait FaultSource: Send {
+    /// The faults recorded since the last call. Never waits.
+    fn take(&mut self) -> Vec<Fault>;
+
+    /// Whether records get lost where many come at once, so that a missing one proves nothing.
+    fn loses(&self) -> bool {
+        true
+    }
 }

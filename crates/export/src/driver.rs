@@ -6,11 +6,12 @@
 //! is performed, so that a reset's 100 ms hold up nobody but that vCPU and whoever else
 //! wants to *write* to the same device's config space.
 
-use crate::contract::{Cause, Errno, Exporter, Found, Importer, Passage, Window, WindowId};
+use crate::contract::{Cause, Errno, Exporter, Found, Function, Importer, Passage, Window, WindowId};
 use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult};
 use crate::outage::{OutageWord, Phase};
 use barkeep_journal as journal;
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
+use barkeep_pci::write::ConfigWrite;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -92,7 +93,42 @@ impl Driver {
     /// the journal.
     pub fn handle(&self, device: u16, cause: Cause, actor: (Actor, u16)) -> Result<(), Errno> {
         let station = &self.stations[usize::from(device)];
-        let mut keeper = station.take();
+        self.see_through(station, station.take(), cause, actor)
+    }
+
+    /// Sees a config write through: as an event if it is one, else past the keeper. It is this
+    /// device's turn by then: what a write does depends on what the registers are, and another
+    /// vCPU's write that is under way changes them. So a write that is no event waits too, and
+    /// lets none begin.
+    ///
+    /// # Errors
+    /// As [`Self::handle`]; the errno of the write.
+    pub fn write(
+        &self,
+        device: u16,
+        function: &dyn Function,
+        write: &ConfigWrite,
+        actor: (Actor, u16),
+    ) -> Result<(), Errno> {
+        let station = &self.stations[usize::from(device)];
+        let keeper = station.take();
+        match function.classify(write) {
+            Some(cause) => self.see_through(station, keeper, cause, actor),
+            None => {
+                let result = function.plain_write(write);
+                station.put(keeper);
+                result
+            }
+        }
+    }
+
+    fn see_through(
+        &self,
+        station: &Station,
+        mut keeper: Keeper,
+        cause: Cause,
+        actor: (Actor, u16),
+    ) -> Result<(), Errno> {
         station.resetting.store(cause.resets, Ordering::Release);
         let mut run =
             Run { journal: &self.journal, sink: &self.sink, station, cause, actor, outcome: Ok(()) };
@@ -132,15 +168,10 @@ impl Driver {
         self.stations[usize::from(device)].resetting.load(Ordering::Acquire)
     }
 
-    /// Whether an event of the device is being handled.
+    /// Whether an event of the device, or another write to it, is being handled.
     pub fn busy(&self, device: u16) -> bool {
         let station = &self.stations[usize::from(device)];
         station.keeper.lock().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
-    /// Waits until no event of the device is being handled.
-    pub fn wait_settled(&self, device: u16) {
-        drop(self.stations[usize::from(device)].lock_settled());
     }
 
     /// A copy of a device's keeper, once settled.
@@ -195,7 +226,7 @@ impl Run<'_> {
         match step {
             Step::WithdrawSlot { window, address } => {
                 self.open_outage(keeper, window, address);
-                let event = self.about(Kind::SlotRemove, keeper, window, address);
+                let event = self.slot(Kind::SlotRemove, keeper, window, address);
                 let result = self.timed(event, || slots.unmap(self.station.id(window), address).map(drop));
                 self.enter(window, Phase::Out);
                 StepResult::Done(result)
@@ -237,7 +268,7 @@ impl Run<'_> {
             }
             Step::PutBackSlot { window, address } => {
                 self.enter(window, Phase::Opening);
-                let event = self.about(Kind::SlotAdd, keeper, window, address);
+                let event = self.slot(Kind::SlotAdd, keeper, window, address);
                 let result = self.timed(event, || slots.map(self.station.id(window), address));
                 if result.is_ok() {
                     self.close_outage(keeper, window, address);
@@ -261,6 +292,12 @@ impl Run<'_> {
     fn about(&self, kind: Kind, keeper: &Keeper, window: usize, address: u64) -> Event {
         let Window { bar, size, .. } = keeper.windows()[window].window;
         self.named(Event::new(kind, Actor::Keeper)).bar(bar).range(address, size)
+    }
+
+    fn slot(&self, kind: Kind, keeper: &Keeper, window: usize, address: u64) -> Event {
+        let event = self.about(kind, keeper, window, address);
+        let traps = self.station.parties.slots.traps(self.station.id(window));
+        if traps { event.text("trapped") } else { event }
     }
 
     fn enter(&self, window: usize, phase: Phase) -> u64 {

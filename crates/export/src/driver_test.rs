@@ -1,5 +1,9 @@
 use super::*;
+use crate::contract::RawDevice;
+use crate::passthrough::Passthrough;
 use barkeep_journal::{Clock, Lane, Reader, layout};
+use barkeep_pci::header;
+use barkeep_pci::layout::Layout;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -102,4 +106,93 @@ fn an_outage_is_in_the_journal_before_and_after_all_of_its_steps() {
             Kind::Expect
         ]
     );
+}
+
+/// Config space of 256 bytes, kept as written; a write of COMMAND with decode off takes as long
+/// as the test wants it to.
+struct SlowRegisters {
+    layout: Layout,
+    image: Mutex<[u8; 256]>,
+    entered: mpsc::SyncSender<()>,
+    leave: Mutex<mpsc::Receiver<()>>,
+}
+
+impl RawDevice for SlowRegisters {
+    fn address(&self) -> DeviceAddress {
+        ADDRESS
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
+        let start = usize::from(offset);
+        bytes.copy_from_slice(&self.image.lock().unwrap()[start..start + bytes.len()]);
+        Ok(())
+    }
+
+    fn config_write(&self, offset: u16, bytes: &[u8]) -> Result<(), Errno> {
+        let start = usize::from(offset);
+        self.image.lock().unwrap()[start..start + bytes.len()].copy_from_slice(bytes);
+        if offset == header::COMMAND && u16::from(bytes[0]) & header::COMMAND_MEMORY == 0 {
+            self.entered.send(()).unwrap();
+            self.leave.lock().unwrap().recv().unwrap();
+        }
+        Ok(())
+    }
+
+    fn region_read(&self, _: u8, _: u64, _: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+
+    fn region_write(&self, _: u8, _: u64, _: &[u8]) -> Result<(), Errno> {
+        Err(Errno::IO)
+    }
+
+    fn reset(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn close(&self) {}
+}
+
+fn image() -> [u8; 256] {
+    let mut image = [0; 256];
+    image[..4].copy_from_slice(&[0x34, 0x12, 0xe8, 0x11]);
+    image[4] = 6;
+    image[0x10..0x14].copy_from_slice(&0xe000_0000u32.to_le_bytes());
+    image
+}
+
+/// Decode is off only once vCPU 0's write is over: what vCPU 1 writes meanwhile would otherwise
+/// be taken for a write that keeps decode on, which concerns nobody, and the BAR would stay away.
+#[test]
+fn what_a_write_does_is_asked_when_its_turn_has_come() {
+    let (journal, _file) = Journal::in_memory(200, Lane::Model, Clock::Virtual).unwrap();
+    let (entered, has_entered) = mpsc::sync_channel(1);
+    let (leave, may_leave) = mpsc::sync_channel(1);
+    let image = image();
+    let layout = Layout::parse(&image, &[0x1000, 0, 0, 0, 0, 0]).unwrap();
+    let device = SlowRegisters { layout, image: Mutex::new(image), entered, leave: Mutex::new(may_leave) };
+    let window = Window { bar: 0, offset: 0, size: 0x1000, p2p: true };
+    let holes = vec![0xe000_0000..0xf000_0000];
+    let function = Arc::new(Passthrough::new(Arc::new(device), vec![window], holes).unwrap());
+    let mut driver = Driver::new(journal, Arc::new(|_, _| ()));
+    let exporter = Arc::clone(&function) as Arc<dyn Exporter>;
+    let parties = Parties { exporter, slots: Arc::new(Obliging), ioas: Arc::new(Obliging) };
+    driver.add(ADDRESS, &[window], parties);
+    driver.handle(0, Cause::START, (Actor::Vmm, 0)).unwrap();
+    let write = |command| ConfigWrite::word(header::COMMAND, command);
+    std::thread::scope(|threads| {
+        let (driver, function) = (&driver, &*function);
+        threads.spawn(move || driver.write(0, function, &write(4), (Actor::Vcpu, 0)).unwrap());
+        has_entered.recv().unwrap();
+        let second = threads.spawn(move || driver.write(0, function, &write(6), (Actor::Vcpu, 1)).unwrap());
+        // Time enough to do it wrong.
+        std::thread::sleep(Duration::from_millis(50));
+        leave.send(()).unwrap();
+        second.join().unwrap();
+    });
+    assert_eq!(driver.keeper(0).windows()[0].slot, Slot::In(0xe000_0000));
 }

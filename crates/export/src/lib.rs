@@ -1,7 +1,9 @@
 //! One contract with two sides, and the keeper between them.
 //!
 //! * [`contract`]: a device whose BARs are exported ([`Exporter`]), and address spaces that
-//!   import them ([`Importer`]): guest memory slots, an I/O address space.
+//!   import them ([`Importer`]): guest memory slots, an I/O address space ([`IoSpace`]).
+//! * [`passthrough`]: any [`RawDevice`] as an exporter, with the registers the kernel goes by.
+//! * [`shadow`]: what those registers are, and what a write to them means, without I/O.
 //! * [`keeper`]: a state machine that knows every mapping of a device's exported windows.
 //!   An event goes in, the next step comes out, the step's result goes in. It knows nothing
 //!   of KVM or VFIO.
@@ -12,8 +14,15 @@ pub mod contract;
 pub mod driver;
 pub mod keeper;
 pub mod outage;
+pub mod passthrough;
+pub mod shadow;
 
-pub use contract::{Cause, Errno, Exporter, Found, Function, Importer, Passage, Window, WindowId};
+pub use contract::{
+    Cause, Errno, Exporter, Fault, FaultSource, Found, Function, Importer, IoSpace, Passage, RawDevice,
+    Window, WindowId,
+};
 pub use driver::{Answer, Driver, Parties};
 pub use keeper::{Keeper, Mapping, Slot, Step, StepResult};
 pub use outage::{OutageWord, Phase};
+pub use passthrough::Passthrough;
+pub use shadow::Shadow;

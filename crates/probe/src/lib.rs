@@ -10,6 +10,8 @@
 //! **Alone**, under any VMM, it finds a BAR and a DMA engine by itself and prints a verdict; see
 //! [`image`] for both command lines.
 //!
+//! [`simulated`] carries the same commands out without a CPU, an access at a time.
+//!
 //! Nothing here knows of KVM. A VMM that serves a vCPU does, on an exit for a write of
 //! [`mailbox::DOORBELL_NEXT`] to [`mailbox::DOORBELL_PORT`]:
 //!
@@ -26,6 +28,7 @@ pub mod command;
 pub mod image;
 pub mod mailbox;
 pub mod reply;
+pub mod simulated;
 
 pub use command::{Command, DmaDirection, NotACommand, Width};
 pub use image::{IMAGE, ServedOptions};

@@ -1,9 +1,10 @@
 //! A peer's DMA, from the command to what was seen of it.
 
 use crate::language::{Fate, Place};
-use crate::runner::{RunError, Runner, Spot};
-use crate::world::{DeviceRef, IommuFault};
+use crate::runner::{DeviceRef, RunError, Runner, Spot};
+use barkeep_export::Fault;
 use barkeep_journal::{Actor, Event, Kind, SeenBy};
+use barkeep_platform::map::SCRATCH;
 use barkeep_probe::command::EDU_BUFFER;
 use barkeep_probe::{Command, DmaDirection, Reply};
 
@@ -31,7 +32,7 @@ impl Runner<'_, '_> {
         let engine_spot = self.spot(&Place { device: engine.to_owned(), bar: 0, offset: 0 })?;
         let (edu_bar, engine) = (engine_spot.address, engine_spot.device);
         let to = self.spot(to)?;
-        let buffer = self.world.dma_buffer();
+        let buffer = SCRATCH.start;
         self.call(0, Command::Fill { address: buffer, length: size, pattern, step: 0 })?;
         let inward = DmaDirection::FromMemory;
         self.call(
@@ -52,7 +53,7 @@ impl Runner<'_, '_> {
             self.expectation(&format!("the pattern {pattern:#010x} is not there before its DMA"), false);
         }
         let event = Event::new(Kind::DmaStart, Actor::Guest).device(engine.address);
-        self.world.journal().emit(event.range(to.address, size).value(pattern.into()));
+        self.world.board().journal().emit(event.range(to.address, size).value(pattern.into()));
         let outward = DmaDirection::ToMemory;
         self.call(
             0,
@@ -121,7 +122,7 @@ impl Runner<'_, '_> {
         let kind = if landed { Kind::Landed } else { Kind::NotLanded };
         let event = Event::new(kind, Actor::Guest).device(dma.to.device.address).bar(dma.to.bar);
         let event = event.range(dma.to.offset, dma.size).value(found.into()).seen_by(SeenBy::GuestRead);
-        self.world.journal().emit(event.text("dma"));
+        self.world.board().journal().emit(event.text("dma"));
     }
 
     /// The first word at a place that is not the pattern.
@@ -134,19 +135,19 @@ impl Runner<'_, '_> {
     }
 
     /// Takes the fault records that are there and writes each to the journal.
-    fn take_faults(&self) -> Option<Vec<IommuFault>> {
-        let faults = self.world.faults()?;
+    fn take_faults(&self) -> Option<Vec<Fault>> {
+        let faults = self.world.board().faults()?;
         for fault in &faults {
             let event = Event::new(Kind::Faulted, Actor::Kernel).device(fault.requester).at(fault.time_ns);
             let event = event.seen_by(SeenBy::IommuFault).text(fault.text.as_str());
-            self.world.journal().emit(event.address(fault.iova));
+            self.world.board().journal().emit(event.address(fault.iova));
         }
         Some(faults)
     }
 }
 
 impl Dma {
-    fn met(&self, fault: &IommuFault) -> bool {
+    fn met(&self, fault: &Fault) -> bool {
         // The record gives the page; a DMA of less than a page may start inside it.
         let pages = self.to.address & !0xfff..self.to.address + self.size;
         fault.requester == self.engine.address && pages.contains(&fault.iova)

@@ -4,6 +4,7 @@ use crate::language::Place;
 use crate::runner::{RunError, Spot};
 use crate::world::World;
 use barkeep_journal::{Actor, Event, Kind};
+use barkeep_platform::Board;
 use barkeep_probe::{Command, HammerCounts, Reply};
 use std::time::Duration;
 
@@ -26,13 +27,13 @@ impl Hammering {
         vcpu: usize,
         pause: Duration,
     ) -> Result<(), RunError> {
-        let word = world.outage_word(spot.device.index, spot.bar, spot.offset);
+        let word = world.board().outage_word(spot.device.index, spot.bar, spot.offset);
         let outage_word = word.ok_or_else(|| RunError::NoWindow(at.to_string()))?;
-        world.set_stop_word(vcpu, 0);
+        world.board().set_stop_word(vcpu, 0);
         let command = Command::Hammer {
             page: spot.address,
             outage_word,
-            stop_word: world.stop_word(vcpu),
+            stop_word: Board::stop_word(vcpu),
             pause_ns: pause.as_nanos() as u64,
             max_iterations: 0,
             reset_value: RESET_VALUE,
@@ -47,7 +48,7 @@ impl Hammering {
     pub fn stop(&mut self, world: &dyn World, answered: u64) -> Result<Vec<(String, bool)>, RunError> {
         let vcpus = std::mem::take(&mut self.vcpus);
         for &vcpu in &vcpus {
-            world.set_stop_word(vcpu, 1);
+            world.board().set_stop_word(vcpu, 1);
         }
         let mut verdicts = Vec::new();
         let mut ones = 0;
@@ -98,6 +99,6 @@ fn tell(world: &dyn World, vcpu: usize, counts: &HammerCounts) {
     ];
     for (sort, number) in sorts {
         let event = Event::new(Kind::AccessCount, Actor::Guest).index(vcpu as u16).text(sort).value(number);
-        world.journal().emit(event);
+        world.board().journal().emit(event);
     }
 }

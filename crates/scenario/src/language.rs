@@ -100,6 +100,18 @@ pub enum Unseen {
     DeviceReset,
 }
 
+/// What a sleep is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Nothing but itself.
+    #[default]
+    Itself,
+    /// Until the log that fault records are read from takes some again; needless where it takes
+    /// every one.
+    FaultLog,
+}
+
 /// One action.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
@@ -219,6 +231,8 @@ pub enum Action {
         time: Duration,
         #[serde(default)]
         vcpu: usize,
+        #[serde(default, rename = "for")]
+        purpose: Purpose,
     },
     /// The guest halts, and so should the VMM.
     Idle {
@@ -302,6 +316,29 @@ impl Scenario {
         names
     }
 
+    /// The names among them that are DMA engines to it.
+    pub fn engines(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for_each(&self.actions, &mut |action| {
+            if let Some(name) = action.engine()
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        });
+        names
+    }
+
+    /// The BAR of a device that it acts on first.
+    pub fn first_bar(&self, device: &str) -> Option<u8> {
+        let mut first = None;
+        for_each(&self.actions, &mut |action| {
+            let place = action.place().filter(|place| place.device == device);
+            first = first.or(place.map(|place| place.bar));
+        });
+        first
+    }
+
     fn problem(&self) -> Option<String> {
         if !(1..=64).contains(&self.guest.vcpus) {
             return Some(format!("{} vCPUs; 1 to 64 are possible", self.guest.vcpus));
@@ -339,11 +376,50 @@ fn for_each<'a>(actions: &'a [Action], see: &mut dyn FnMut(&'a Action)) {
 
 impl Action {
     fn devices(&self) -> Vec<&str> {
+        let acted_on = match self.place() {
+            Some(place) => Some(place.device.as_str()),
+            None => self.device(),
+        };
+        acted_on.into_iter().chain(self.engine()).collect()
+    }
+
+    fn place(&self) -> Option<&Place> {
         match self {
-            Self::Fill { to, .. } | Self::Attach { to, .. } => vec![&to.device],
-            Self::Verify { at, .. } | Self::Hammer { at, .. } => vec![&at.device],
-            Self::Dma { engine, to, .. } | Self::DmaStart { engine, to, .. } => vec![&to.device, engine],
-            Self::DmaFinish { engine, .. } => vec![engine],
+            Self::Fill { to, .. }
+            | Self::Attach { to, .. }
+            | Self::Dma { to, .. }
+            | Self::DmaStart { to, .. } => Some(to),
+            Self::Verify { at, .. } | Self::Hammer { at, .. } => Some(at),
+            Self::DmaFinish { .. }
+            | Self::Flr { .. }
+            | Self::AfFlr { .. }
+            | Self::DecodeOff { .. }
+            | Self::DecodeOn { .. }
+            | Self::D3hot { .. }
+            | Self::D0 { .. }
+            | Self::DeviceReset { .. }
+            | Self::Close { .. }
+            | Self::Unseen { .. }
+            | Self::Suspect { .. }
+            | Self::HammerStop { .. }
+            | Self::Sleep { .. }
+            | Self::Idle { .. }
+            | Self::Repeat { .. } => None,
+        }
+    }
+
+    fn engine(&self) -> Option<&str> {
+        match self {
+            Self::Dma { engine, .. } | Self::DmaStart { engine, .. } | Self::DmaFinish { engine, .. } => {
+                Some(engine)
+            }
+            _ => None,
+        }
+    }
+
+    /// The device it concerns as a whole.
+    fn device(&self) -> Option<&str> {
+        match self {
             Self::Flr { device, .. }
             | Self::AfFlr { device, .. }
             | Self::DecodeOff { device, .. }
@@ -353,8 +429,18 @@ impl Action {
             | Self::DeviceReset { device, .. }
             | Self::Unseen { device, .. }
             | Self::Suspect { device }
-            | Self::Close { device } => vec![device],
-            Self::HammerStop { .. } | Self::Sleep { .. } | Self::Idle { .. } | Self::Repeat { .. } => vec![],
+            | Self::Close { device } => Some(device),
+            Self::Fill { .. }
+            | Self::Verify { .. }
+            | Self::Dma { .. }
+            | Self::DmaStart { .. }
+            | Self::DmaFinish { .. }
+            | Self::Attach { .. }
+            | Self::Hammer { .. }
+            | Self::HammerStop { .. }
+            | Self::Sleep { .. }
+            | Self::Idle { .. }
+            | Self::Repeat { .. } => None,
         }
     }
 
@@ -429,7 +515,10 @@ impl fmt::Display for Action {
             Self::Attach { to, expect, .. } => write!(f, "attach {to} gives {expect}"),
             Self::Hammer { at, vcpu, .. } => write!(f, "hammer {at} on vCPU {vcpu}"),
             Self::HammerStop { .. } => write!(f, "hammering ends"),
-            Self::Sleep { time, .. } => write!(f, "sleep {} us", time.as_micros()),
+            Self::Sleep { time, purpose: Purpose::FaultLog, .. } => {
+                write!(f, "up to {} us for the fault log", time.as_micros())
+            }
+            Self::Sleep { time, purpose: Purpose::Itself, .. } => write!(f, "sleep {} us", time.as_micros()),
             Self::Idle { time, .. } => write!(f, "idle {} us", time.as_micros()),
             Self::Repeat { times, actions } => write!(f, "{times} times {} actions", actions.len()),
         }

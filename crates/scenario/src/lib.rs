@@ -4,17 +4,19 @@
 //! one after the other on a [`World`], which each lane provides. The runner writes what was
 //! *observed*: it never concludes from what was commanded.
 
+mod attach;
 mod dma;
 mod hammer;
 pub mod language;
 pub mod nearest;
 pub mod runner;
 pub mod units;
+mod unseen;
 pub mod world;
 
 pub use language::{Action, Scenario, ScenarioError};
 pub use runner::{RunError, run};
-pub use world::{DeviceRef, IommuFault, Register, World};
+pub use world::{Plan, Time, Turn, World, WorldError};
 
 /// The scenario `barkeep run` does without one: the main job.
 pub const MAIN_JOB: &str = include_str!("../scenarios/main-job.toml");

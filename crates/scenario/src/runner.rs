@@ -1,15 +1,18 @@
 //! Carries a scenario out, one action after the other, and writes what was observed.
 
+use crate::attach::{Attach, Background};
 use crate::dma::Dma;
 use crate::hammer::Hammering;
-use crate::language::{Action, Content, Place, Scenario, Unseen};
+use crate::language::{Action, Content, Place, Purpose, Scenario, Unseen};
 use crate::nearest::{nearest, with_suggestion};
-use crate::world::{DeviceRef, Register, World, WorldError};
-use barkeep_export::Errno;
-use barkeep_journal::{Actor, Clock, Event, Kind, SeenBy, Trigger, json};
+use crate::unseen;
+use crate::world::{World, WorldError};
+use barkeep_export::{Errno, Function};
+use barkeep_journal::{Actor, Clock, DeviceAddress, Event, Kind, SeenBy, Trigger, json};
 use barkeep_pci::header;
+use barkeep_platform::pci_root::PciRoot;
 use barkeep_probe::{Command, Reply, Width};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::Scope;
 use std::time::Duration;
 
 /// Why a scenario was not carried out to its end.
@@ -69,6 +72,25 @@ pub fn run(scenario: &Scenario, world: &dyn World) -> Result<(), RunError> {
     })
 }
 
+/// A device of the VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceRef {
+    /// The driver's number.
+    pub index: u16,
+    pub address: DeviceAddress,
+}
+
+/// A register a scenario writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Register {
+    Command,
+    /// Device Control of the PCIe capability.
+    DeviceControl,
+    /// Control of the AF capability.
+    AfControl,
+    Pmcsr,
+}
+
 /// A place in a BAR, found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spot {
@@ -83,7 +105,7 @@ pub(crate) struct Spot {
 struct Observer<'scope> {
     place: String,
     expect: String,
-    thread: ScopedJoinHandle<'scope, Result<(), Errno>>,
+    attach: Background<'scope>,
 }
 
 pub(crate) struct Runner<'scope, 'env> {
@@ -111,9 +133,9 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 continue;
             }
             let event = Event::new(Kind::Action, Actor::Scenario).text(action.to_string());
-            let step = self.world.journal().begin(event);
+            let step = self.world.board().journal().begin(event);
             let met = self.action(action)?;
-            self.world.journal().end(step, i32::from(!met));
+            self.world.board().journal().end(step, i32::from(!met));
         }
         Ok(())
     }
@@ -145,12 +167,12 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             | Action::D0 { device, vcpu } => self.trigger(action, device, *vcpu).map(|()| true),
             Action::DeviceReset { device, expect } => {
                 let device = self.device(device)?;
-                let result = self.world.device_reset(device.index);
+                let result = self.world.board().reset(device.index);
                 Ok(self.expect_errno("device reset", expect, result))
             }
             Action::Close { device } => {
                 let device = self.device(device)?;
-                self.world.close(device.index);
+                self.world.board().close(device.index);
                 Ok(true)
             }
             Action::Unseen { device, what } => {
@@ -162,14 +184,14 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 };
                 let event =
                     Event::new(Kind::Trigger, Actor::Observer).device(device.address).trigger(trigger);
-                let step = self.world.journal().begin(event);
-                let result = self.world.unseen(device.index, *what);
-                self.world.journal().end(step, result.map_or_else(|e| -e.raw_os_error(), |()| 0));
+                let step = self.world.board().journal().begin(event);
+                let result = unseen::happens(&**self.world.board().function(device.index).device(), *what);
+                self.world.board().journal().end(step, result.map_or_else(|e| -e.raw_os_error(), |()| 0));
                 Ok(self.expect_errno("unseen", "ok", result))
             }
             Action::Suspect { device } => {
                 let device = self.device(device)?;
-                self.world.suspect(device.index);
+                self.world.board().suspect(device.index);
                 Ok(true)
             }
             Action::Attach { to, after, background, expect } => self.attach(to, *after, *background, expect),
@@ -181,7 +203,10 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 let verdict = self.hammering.stop(self.world, *answered)?;
                 Ok(verdict.iter().all(|(what, held)| self.expectation(what, *held)))
             }
-            Action::Sleep { time, vcpu } => {
+            Action::Sleep { purpose: Purpose::FaultLog, .. } if !self.world.board().faults_get_lost() => {
+                Ok(true)
+            }
+            Action::Sleep { time, vcpu, purpose: _ } => {
                 self.call(*vcpu, Command::Sleep { ns: time.as_nanos() as u64 }).map(|_| true)
             }
             Action::Idle { time, vcpu } => self.idle(*time, *vcpu),
@@ -202,20 +227,24 @@ impl<'scope, 'env> Runner<'scope, 'env> {
     }
 
     pub fn device(&self, name: &str) -> Result<DeviceRef, RunError> {
-        let nearest = || nearest(name, self.world.device_names());
-        self.world.device(name).ok_or_else(|| RunError::NoDevice { name: name.into(), nearest: nearest() })
+        let board = self.world.board();
+        let nearest = || nearest(name, board.names());
+        let index = board.names().position(|known| known == name);
+        let index = index.ok_or_else(|| RunError::NoDevice { name: name.into(), nearest: nearest() })?;
+        let index = index as u16;
+        Ok(DeviceRef { index, address: board.function(index).address() })
     }
 
     pub fn spot(&self, place: &Place) -> Result<Spot, RunError> {
         let device = self.device(&place.device)?;
-        let address = self.world.bar_address(device.index, place.bar, place.offset);
+        let address = self.world.board().bar_address(device.index, place.bar, place.offset);
         let address = address.ok_or_else(|| RunError::NoWindow(place.to_string()))?;
         Ok(Spot { device, bar: place.bar, offset: place.offset, address })
     }
 
     pub fn expectation(&self, what: &str, held: bool) -> bool {
         let event = Event::new(Kind::Expectation, Actor::Scenario).text(what).result(i32::from(!held));
-        self.world.journal().emit(event);
+        self.world.board().journal().emit(event);
         held
     }
 
@@ -246,7 +275,10 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         if expect == Content::Holds && held {
             let landed = Event::new(Kind::Landed, Actor::Guest).index(vcpu as u16);
             let landed = landed.device(spot.device.address).bar(spot.bar).range(spot.offset, size);
-            self.world.journal().emit(landed.value(pattern.into()).seen_by(SeenBy::GuestRead).text("cpu"));
+            self.world
+                .board()
+                .journal()
+                .emit(landed.value(pattern.into()).seen_by(SeenBy::GuestRead).text("cpu"));
         }
         let what = format!("{at} {expect:?} {pattern:#010x}: first other word {found:#010x}, {words} in all");
         Ok(self.expectation(&what, held))
@@ -265,7 +297,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         };
         let missing =
             || RunError::NoCapability { device: name.into(), capability: what, action: action.to_string() };
-        let layout = self.world.layout(device.index);
+        let layout = self.world.board().function(device.index).layout();
         let (offset, width) = match register {
             Register::Command => (header::COMMAND, Width::Two),
             Register::DeviceControl => {
@@ -279,7 +311,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 (layout.pm.as_ref().ok_or_else(missing)?.offset + header::PM_PMCSR, Width::Two)
             }
         };
-        let address = self.world.register_address(device.index, offset);
+        let address = PciRoot::ecam_address(device.index, offset);
         let reply = self.call(vcpu, Command::Read { address, width })?;
         let Reply::Value(before) = reply else {
             return Err(RunError::Confused(reply));
@@ -298,45 +330,22 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         expect: &str,
     ) -> Result<bool, RunError> {
         let spot = self.spot(to)?;
-        let world = self.world;
-        // Written where and when it is done: a background attach is over before the action
-        // that joins it.
-        let attach = move || {
-            if background {
-                wait_until_out(world, spot);
-            }
-            world.pause(after);
-            let about = |kind| {
-                let event = Event::new(kind, Actor::Observer).device(spot.device.address).bar(spot.bar);
-                event.address(spot.address)
-            };
-            let step = world.journal().begin(about(Kind::AttachProbe));
-            let result = world.attach(spot.device.index, spot.bar, spot.offset);
-            let errno = result.map_or_else(|e| -e.raw_os_error(), |()| 0);
-            world.journal().end(step, errno);
-            let seen = match result {
-                Ok(()) => Some(Kind::Live),
-                Err(Errno::NODEV) => Some(Kind::Revoked),
-                Err(_) => None,
-            };
-            if let Some(kind) = seen {
-                world.journal().emit(about(kind).seen_by(SeenBy::Errno).result(errno));
-            }
-            result
-        };
+        if self.world.board().window(spot.device.index, spot.bar, spot.offset).is_none() {
+            return Err(RunError::NoWindow(to.to_string()));
+        }
         if background {
-            let thread = self.scope.spawn(attach);
-            self.background.push(Observer { place: to.to_string(), expect: expect.to_owned(), thread });
+            let attach = Background::start(Attach::once_out(spot, after), self.world, self.scope);
+            self.background.push(Observer { place: to.to_string(), expect: expect.to_owned(), attach });
             return Ok(true);
         }
-        let result = attach();
-        Ok(self.expect_errno(&format!("attach {to}"), expect, result))
+        let outcome = Attach::now(spot, after).carry_out(self.world);
+        Ok(self.expect_errno(&format!("attach {to}"), expect, outcome))
     }
 
     fn join_background(&mut self) {
-        for Observer { place, expect, thread } in std::mem::take(&mut self.background) {
-            let result = thread.join().unwrap_or(Err(Errno::IO));
-            self.expect_errno(&format!("attach {place}"), &expect, result);
+        for Observer { place, expect, attach } in std::mem::take(&mut self.background) {
+            let outcome = attach.join(self.world);
+            self.expect_errno(&format!("attach {place}"), &expect, outcome);
         }
     }
 
@@ -356,7 +365,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         self.call(vcpu, Command::Sleep { ns: time.as_nanos() as u64 })?;
         let used = self.world.cpu_time().saturating_sub(before);
         // An emulator whose CPU threads compete for the host's counts waiting as CPU time.
-        let share = match self.world.journal().clock() {
+        let share = match self.world.board().journal().clock() {
             Clock::Virtual | Clock::Hardware => 100,
             Clock::Emulated => 4,
         };
@@ -368,17 +377,5 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             allowed.as_micros()
         );
         Ok(self.expectation(&what, held))
-    }
-}
-
-/// Waits for CPU access to a window to go away, ten seconds at the most: an attach that comes
-/// too early tells as much by its errno.
-fn wait_until_out(world: &dyn World, spot: Spot) {
-    const TURN: Duration = Duration::from_millis(1);
-    for _ in 0..10_000 {
-        if world.is_out(spot.device.index, spot.bar, spot.offset) {
-            return;
-        }
-        world.pause(TURN);
     }
 }

@@ -3,7 +3,7 @@
 use crate::space::Space;
 use crate::sys::{self, HostMapping};
 use crate::sysfs::{self, NotUsable};
-use barkeep_export::Errno;
+use barkeep_export::{Errno, RawDevice};
 use barkeep_journal::DeviceAddress;
 use barkeep_pci::layout::{Layout, LayoutError};
 use barkeep_pci::windows::Window;
@@ -66,16 +66,15 @@ pub enum DeviceError {
 }
 
 impl DeviceError {
-    /// The negative errno behind it, -EIO where there is none to be had.
-    pub fn number(&self) -> i32 {
-        let errno = match self {
+    /// The errno behind it, EIO where there is none to be had.
+    pub fn errno(&self) -> Errno {
+        match self {
             Self::Config(_, errno) | Self::NoExport(_, errno) | Self::Map { source: errno, .. } => *errno,
             Self::Export { source: VfioError::VfioDeviceFeature(error), .. } => {
                 Errno::from_raw_os_error(error.errno())
             }
             _ => Errno::IO,
-        };
-        -errno.raw_os_error()
+        }
     }
 }
 
@@ -90,7 +89,7 @@ struct Open {
     device: VfioDevice,
 }
 
-/// A device; after [`Device::close`] every access is ENODEV.
+/// A device; after [`RawDevice::close`] every access is ENODEV.
 pub struct Device {
     address: DeviceAddress,
     layout: Layout,
@@ -122,57 +121,6 @@ impl Device {
         let region_offsets = std::array::from_fn(|bar| device.get_region_offset(bar as u32));
         let open = RwLock::new(Some(Open { mappings: Vec::new(), file: own, device }));
         Ok(Self { address, layout, config_offset, region_offsets, open })
-    }
-
-    /// Where it is.
-    pub fn address(&self) -> DeviceAddress {
-        self.address
-    }
-
-    /// What it is.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    /// Reads config space.
-    ///
-    /// # Errors
-    /// The errno of the read; ENODEV once closed.
-    pub fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
-        self.with(|open| read_exact(&open.file, self.config_offset + u64::from(offset), bytes))
-    }
-
-    /// Writes config space. May take a reset's time: 100 ms and up to 60 s.
-    ///
-    /// # Errors
-    /// The errno of the write; ENODEV once closed.
-    pub fn config_write(&self, offset: u16, bytes: &[u8]) -> Result<(), Errno> {
-        self.with(|open| write_exact(&open.file, self.config_offset + u64::from(offset), bytes))
-    }
-
-    /// Reads a BAR through the device file, which asks the kernel each time whether the
-    /// function decodes, instead of ending in SIGBUS as a mapping would.
-    ///
-    /// # Errors
-    /// EIO while memory decode is off; ENODEV once closed.
-    pub fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
-        self.with(|open| read_exact(&open.file, self.region_offsets[usize::from(bar)] + offset, bytes))
-    }
-
-    /// Writes a BAR through the device file.
-    ///
-    /// # Errors
-    /// As [`Self::region_read`].
-    pub fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
-        self.with(|open| write_exact(&open.file, self.region_offsets[usize::from(bar)] + offset, bytes))
-    }
-
-    /// `VFIO_DEVICE_RESET`.
-    ///
-    /// # Errors
-    /// EINVAL if no reset works; else the reset's own errno; ENODEV once closed.
-    pub fn reset(&self) -> Result<(), Errno> {
-        self.with(|open| sys::device_reset(&open.file))
     }
 
     /// Exports a window as a dma-buf of its own.
@@ -217,9 +165,46 @@ impl Device {
         self.with(|open| use_file(&open.file))
     }
 
-    /// Gives up every reference to the device file this process has, mappings first: each of
-    /// them keeps it open, and the kernel takes access away with the last one.
-    pub fn close(&self) {
+    fn with<T>(&self, access: impl FnOnce(&Open) -> Result<T, Errno>) -> Result<T, Errno> {
+        let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        access(guard.as_ref().ok_or(Errno::NODEV)?)
+    }
+}
+
+impl RawDevice for Device {
+    fn address(&self) -> DeviceAddress {
+        self.address
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.with(|open| read_exact(&open.file, self.config_offset + u64::from(offset), bytes))
+    }
+
+    fn config_write(&self, offset: u16, bytes: &[u8]) -> Result<(), Errno> {
+        self.with(|open| write_exact(&open.file, self.config_offset + u64::from(offset), bytes))
+    }
+
+    /// Through the device file, which asks the kernel each time whether the function decodes,
+    /// instead of ending in SIGBUS as a mapping would.
+    fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.with(|open| read_exact(&open.file, self.region_offsets[usize::from(bar)] + offset, bytes))
+    }
+
+    fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.with(|open| write_exact(&open.file, self.region_offsets[usize::from(bar)] + offset, bytes))
+    }
+
+    fn reset(&self) -> Result<(), Errno> {
+        self.with(|open| sys::device_reset(&open.file))
+    }
+
+    /// Mappings first: each of them keeps the device file open, and the kernel takes access
+    /// away with the last reference to it.
+    fn close(&self) {
         let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Open { mappings, file, device }) = open else {
             return;
@@ -228,11 +213,6 @@ impl Device {
         drop(file);
         // Detaches from the IOAS, then closes.
         drop(device);
-    }
-
-    fn with<T>(&self, access: impl FnOnce(&Open) -> Result<T, Errno>) -> Result<T, Errno> {
-        let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        access(guard.as_ref().ok_or(Errno::NODEV)?)
     }
 }
 

@@ -1,25 +1,14 @@
 //! The IOMMU's fault records, as the kernel logs them. There is no other way to see them:
 //! `iommufd` has fault queues only for page requests.
 
+use barkeep_export::{Fault, FaultSource};
 use barkeep_journal::DeviceAddress;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// One fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The kernel's own time of the record, in nanoseconds, to the microsecond.
-    pub time_ns: u64,
-    /// Whose DMA it was.
-    pub requester: DeviceAddress,
-    /// Where it went: an IOVA, to the page.
-    pub iova: u64,
-    /// The record's text.
-    pub text: String,
-}
-
-/// The kernel's log, read for faults from the moment it was opened.
+/// The kernel's log, read for faults from the moment it was opened. Their time is the kernel's
+/// own, to the microsecond.
 pub struct FaultLog {
     log: File,
 }
@@ -35,9 +24,10 @@ impl FaultLog {
         log.seek(SeekFrom::End(0))?;
         Ok(Self { log })
     }
+}
 
-    /// The faults logged since the last call. Never waits.
-    pub fn take(&mut self) -> Vec<Fault> {
+impl FaultSource for FaultLog {
+    fn take(&mut self) -> Vec<Fault> {
         let mut faults = Vec::new();
         // One read is one record; 8 KiB is more than the kernel ever gives.
         let mut record = [0; 8192];

@@ -2,19 +2,16 @@
 //!
 //! * [`space`]: the I/O address space (IOAS) all devices of a VM share, an importer.
 //! * [`device`]: one vfio-pci device: config space, regions, exports.
-//! * [`passthrough`]: that device as an exporter, with the registers the kernel goes by.
 //! * [`faults`]: what the IOMMU refused.
 //! * [`sysfs`]: where a device is and what it is bound to, before anything is opened.
 
 pub mod device;
 pub mod faults;
-pub mod passthrough;
 pub mod space;
 pub mod sysfs;
 
 mod sys;
 
 pub use device::{Device, DeviceError};
-pub use faults::{Fault, FaultLog};
-pub use passthrough::Passthrough;
+pub use faults::FaultLog;
 pub use space::{Space, SpaceError};

@@ -1,7 +1,7 @@
 //! The I/O address space all devices of a VM share: guest RAM and, at the guest physical
 //! address of each BAR, its dma-bufs. IOVA equals guest physical address throughout.
 
-use barkeep_export::{Errno, Importer, WindowId};
+use barkeep_export::{Errno, Importer, IoSpace, WindowId};
 use iommufd_bindings::iommufd::{
     iommu_ioas_map_file, iommu_ioas_unmap, iommufd_ioas_map_flags_IOMMU_IOAS_MAP_FIXED_IOVA,
     iommufd_ioas_map_flags_IOMMU_IOAS_MAP_READABLE, iommufd_ioas_map_flags_IOMMU_IOAS_MAP_WRITEABLE,
@@ -53,35 +53,9 @@ impl Space {
         Arc::clone(&self.vfio)
     }
 
-    /// Maps `size` bytes at `offset` of a memfd at `iova`: guest RAM. All page-aligned.
-    ///
-    /// # Errors
-    /// ENOMEM over the memory-lock limit, EEXIST where something is mapped, EINVAL in a
-    /// range the IOMMU reserves.
-    pub fn map_ram(&self, memory: &File, offset: u64, size: u64, iova: u64) -> Result<(), Errno> {
-        self.map_file(memory, offset, size, iova)
-    }
-
     /// Takes over the dma-buf of a window of `size` bytes.
     pub fn add_buffer(&self, window: WindowId, file: File, size: u64) {
         self.buffers.write().unwrap_or_else(PoisonError::into_inner).insert(window, Buffer { file, size });
-    }
-
-    /// Closes the dma-buf of a window; gives whether there was one. The IOAS keeps a
-    /// reference of its own while it is mapped.
-    pub fn remove_buffer(&self, window: WindowId) -> bool {
-        self.buffers.write().unwrap_or_else(PoisonError::into_inner).remove(&window).is_some()
-    }
-
-    /// Tries to map a window at an IOVA nothing uses, and unmaps it if that worked: what the
-    /// kernel says to an importer at this moment. This is how a revoke, and its end, can be
-    /// *seen*: nothing in the kernel's interface tells of it.
-    ///
-    /// # Errors
-    /// ENODEV while revoked; ENOENT without a dma-buf.
-    pub fn attach_probe(&self, window: WindowId, unused_iova: u64) -> Result<(), Errno> {
-        self.map(window, unused_iova)?;
-        self.unmap(window, unused_iova).map(drop)
     }
 
     fn map_file(&self, file: &File, start: u64, length: u64, iova: u64) -> Result<(), Errno> {
@@ -123,6 +97,16 @@ impl Importer for Space {
         let buffers = self.buffers.read().unwrap_or_else(PoisonError::into_inner);
         let size = buffers.get(&window).ok_or(Errno::NOENT)?.size;
         self.unmap_range(address, size)
+    }
+}
+
+impl IoSpace for Space {
+    fn map_ram(&self, memory: &File, offset: u64, size: u64, iova: u64) -> Result<(), Errno> {
+        self.map_file(memory, offset, size, iova)
+    }
+
+    fn remove_buffer(&self, window: WindowId) -> bool {
+        self.buffers.write().unwrap_or_else(PoisonError::into_inner).remove(&window).is_some()
     }
 }
 

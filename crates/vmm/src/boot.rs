@@ -1,7 +1,6 @@
 //! Booting a PVH ELF: the probe. (Boot protocol: Xen, docs/misc/pvh.pandoc.)
 
-use crate::map;
-use crate::memory::Ram;
+use barkeep_platform::{Ram, map};
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
 use kvm_ioctls::VcpuFd;
 use linux_loader::configurator::pvh::PvhBootConfigurator;

@@ -1,26 +1,18 @@
-//! The microVM: KVM, memory, PCI root, vCPUs, serial port, boot. Generic over the contract
-//! of `barkeep-export`: it knows functions and importers, not VFIO.
+//! The microVM on KVM: memory slots, vCPUs, boot, and the link to the probe. It runs any
+//! [`barkeep_platform::Board`], whatever its devices are.
 //!
-//! An access walks: vCPU exit ([`vcpu`]) → [`bus`] → config space ([`pci_root`]) or a BAR
-//! that has no slot at the moment ([`bus`]) → the driver of `barkeep-export`, which comes
-//! back here only for the memory slots ([`slots`]).
+//! An access walks: vCPU exit ([`vcpu`]) → the bus of `barkeep-platform` → config space, or a
+//! BAR that has no slot at the moment → the driver of `barkeep-export`, which comes back here
+//! only for the memory slots ([`slots`]).
 
 pub mod boot;
-pub mod bus;
-pub mod firmware;
 pub mod kvm_vfio;
 pub mod machine;
-pub mod map;
-pub mod memory;
-pub mod msix;
-pub mod pci_root;
 pub mod probe_link;
 pub mod slots;
 pub mod vcpu;
 
 pub use kvm_vfio::KvmVfio;
-pub use machine::{Frame, Parts, Shell};
-pub use machine::{Machine, MachineError};
-pub use memory::Ram;
+pub use machine::{Machine, MachineError, Parts, Shell, kvm_is_here};
 pub use probe_link::{ProbeError, ProbeLink};
 pub use slots::Slots;

@@ -1,16 +1,13 @@
 //! A whole machine: made, started, stopped.
 
 use crate::boot::{self, BootError};
-use crate::bus::Bus;
-use crate::firmware::{self, FirmwareError};
-use crate::map;
-use crate::memory::Ram;
-use crate::pci_root::PciRoot;
 use crate::probe_link::ProbeLink;
 use crate::slots::Slots;
 use crate::vcpu::{Vcpu, VcpuEnd};
-use barkeep_export::{Cause, Driver, Errno, Function};
+use barkeep_export::Errno;
 use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_platform::firmware::FirmwareError;
+use barkeep_platform::{Board, Doorbell, Ram, map};
 use kvm_bindings::KVM_MAX_CPUID_ENTRIES;
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use std::io::Write;
@@ -43,12 +40,19 @@ pub enum MachineError {
     Start(&'static str, #[source] std::io::Error),
 }
 
-/// KVM's VM, before it has devices: slots and RAM.
+/// KVM's VM, before it has vCPUs: slots and RAM.
 pub struct Shell {
     kvm: Kvm,
     vm: Arc<VmFd>,
-    slots: Slots,
-    ram: Arc<Ram>,
+    slots: Arc<Slots>,
+}
+
+/// Whether there is a KVM to be had.
+///
+/// # Errors
+/// [`MachineError::Open`].
+pub fn kvm_is_here() -> Result<(), MachineError> {
+    Kvm::new().map(drop).map_err(MachineError::Open)
 }
 
 impl Shell {
@@ -56,50 +60,33 @@ impl Shell {
     ///
     /// # Errors
     /// See [`MachineError`].
-    pub fn new(ram: Arc<Ram>) -> Result<Self, MachineError> {
+    pub fn new(ram: &Ram) -> Result<Self, MachineError> {
         let kvm = Kvm::new().map_err(MachineError::Open)?;
         let vm = Arc::new(kvm.create_vm().map_err(|e| MachineError::Make("a VM", e))?);
         vm.set_tss_address(map::KVM_TSS).map_err(|e| MachineError::Make("a TSS", e))?;
         vm.create_irq_chip().map_err(|e| MachineError::Make("interrupt controllers", e))?;
-        let mut slots = Slots::new(Arc::clone(&vm));
+        let slots = Arc::new(Slots::new(Arc::clone(&vm)));
         for range in ram.ranges() {
             slots.add_ram(range.start, range.host, range.size).map_err(MachineError::Ram)?;
         }
-        Ok(Self { kvm, vm, slots, ram })
+        Ok(Self { kvm, vm, slots })
     }
 
     /// The slots, to be told of the windows.
-    pub fn slots(&mut self) -> &mut Slots {
-        &mut self.slots
+    pub fn slots(&self) -> &Arc<Slots> {
+        &self.slots
     }
 
     /// KVM's VM, for devices that want to know it.
     pub fn vm(&self) -> &Arc<VmFd> {
         &self.vm
     }
-
-    /// Splits into the slots, which the driver needs, and the rest.
-    pub fn into_parts(self) -> (Arc<Slots>, Frame) {
-        let Self { kvm, vm, slots, ram } = self;
-        (Arc::new(slots), Frame { kvm, vm, ram })
-    }
-}
-
-/// A shell whose slots are known to the driver.
-pub struct Frame {
-    kvm: Kvm,
-    vm: Arc<VmFd>,
-    ram: Arc<Ram>,
 }
 
 /// What a machine consists of besides KVM.
 pub struct Parts {
-    /// The passed-through functions, in the order of the driver's devices.
-    pub functions: Vec<Arc<dyn Function>>,
-    /// The driver that knows them.
-    pub driver: Arc<Driver>,
-    /// The journal.
-    pub journal: Journal,
+    /// RAM, devices and their driver; the RAM and the slots are the shell's.
+    pub board: Arc<Board>,
     /// The link to the probe, if that is the guest.
     pub probe: Option<Arc<ProbeLink>>,
     /// vCPUs, at least 1.
@@ -116,21 +103,16 @@ pub struct Machine {
     ended: EventFd,
 }
 
-impl Frame {
+impl Shell {
     /// Sets the devices up, maps them, loads the guest and lets its vCPUs go.
     ///
     /// # Errors
     /// See [`MachineError`].
     pub fn start(self, parts: Parts, image: &[u8], cmdline: &str) -> Result<Machine, MachineError> {
-        let Parts { functions, driver, journal, probe, vcpus, console } = parts;
-        firmware::set_up(&functions)?;
-        for device in 0..driver.devices() {
-            // What could not be mapped is in the journal.
-            let _ = driver.handle(device, Cause::START, (Actor::Vmm, 0));
-        }
-        let entry = boot::load(&self.ram, image, cmdline)?;
-        let root = PciRoot::new(functions.clone(), Arc::clone(&driver), journal.clone());
-        let bus = Arc::new(Bus::new(root, functions, Arc::clone(&driver), probe.clone(), console));
+        let Parts { board, probe, vcpus, console } = parts;
+        board.start()?;
+        let entry = boot::load(board.ram(), image, cmdline)?;
+        let bus = Arc::new(board.bus(probe.clone().map(|link| link as Arc<dyn Doorbell>), console));
         let stop = Arc::new(AtomicBool::new(false));
         let ended = EventFd::new(0).map_err(|e| MachineError::Start("an event", e))?;
         handle_kicks()?;
@@ -140,7 +122,8 @@ impl Frame {
         }
         let mut threads = Vec::new();
         for (index, fd) in fds.into_iter().enumerate() {
-            let (bus, driver, journal) = (Arc::clone(&bus), Arc::clone(&driver), journal.clone());
+            let (bus, driver, journal) =
+                (Arc::clone(&bus), Arc::clone(board.driver()), board.journal().clone());
             let index = index as u16;
             let probe = probe.clone();
             let vcpu = Vcpu::new(fd, index, bus, driver, journal.clone(), Arc::clone(&stop));

@@ -1,6 +1,7 @@
 //! The VMM's end of the probe guest: one mailbox a vCPU. A vCPU that rings its doorbell
 //! waits, outside of the guest, for its next command, so that an idle probe costs nothing.
 
+use barkeep_platform::{Doorbell, Ram};
 use barkeep_probe::mailbox::{self, MAILBOX_REQUEST_WORDS, REPLY_WORDS};
 use barkeep_probe::{Command, Refusal, Reply};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +9,6 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use vm_memory::{Bytes, GuestAddress};
-
-use crate::memory::Ram;
 
 /// Why a command has no reply.
 #[derive(Debug, thiserror::Error)]
@@ -85,34 +84,6 @@ impl ProbeLink {
         Self { ram, desks, callers, hung_up: AtomicBool::new(false) }
     }
 
-    /// The doorbell of a vCPU, called by its thread: hands the last reply over and waits for
-    /// the next command. False once there will be none.
-    pub(crate) fn ring(&self, vcpu: usize) -> bool {
-        let mut desk = self.desks[vcpu].lock().unwrap_or_else(PoisonError::into_inner);
-        if desk.announced {
-            let mut words = [0u64; REPLY_WORDS];
-            for (n, word) in words.iter_mut().enumerate() {
-                let at = GuestAddress(mailbox::reply_address(vcpu) + 8 * n as u64);
-                *word = self.ram.memory().read_obj(at).unwrap_or(u64::MAX);
-            }
-            if desk.replies.as_ref().is_none_or(|replies| replies.send(words).is_err()) {
-                return false;
-            }
-        }
-        desk.announced = true;
-        let Ok(command) = desk.requests.recv() else {
-            return false;
-        };
-        let words: [u64; MAILBOX_REQUEST_WORDS] = command.encode();
-        for (n, word) in words.iter().enumerate() {
-            let at = GuestAddress(mailbox::request_address(vcpu) + 8 * n as u64);
-            if self.ram.memory().write_obj(*word, at).is_err() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Says that a vCPU has come to its end: whoever waits for its reply need not.
     pub(crate) fn gone(&self, vcpu: usize) {
         self.desks[vcpu].lock().unwrap_or_else(PoisonError::into_inner).replies = None;
@@ -171,5 +142,34 @@ impl ProbeLink {
     fn caller(&self, vcpu: usize) -> Result<std::sync::MutexGuard<'_, Caller>, ProbeError> {
         let caller = self.callers.get(vcpu).ok_or(ProbeError::NotThere(vcpu))?;
         Ok(caller.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Doorbell for ProbeLink {
+    /// Called by the vCPU's thread: hands the last reply over and waits for the next command.
+    fn ring(&self, vcpu: usize) -> bool {
+        let mut desk = self.desks[vcpu].lock().unwrap_or_else(PoisonError::into_inner);
+        if desk.announced {
+            let mut words = [0u64; REPLY_WORDS];
+            for (n, word) in words.iter_mut().enumerate() {
+                let at = GuestAddress(mailbox::reply_address(vcpu) + 8 * n as u64);
+                *word = self.ram.memory().read_obj(at).unwrap_or(u64::MAX);
+            }
+            if desk.replies.as_ref().is_none_or(|replies| replies.send(words).is_err()) {
+                return false;
+            }
+        }
+        desk.announced = true;
+        let Ok(command) = desk.requests.recv() else {
+            return false;
+        };
+        let words: [u64; MAILBOX_REQUEST_WORDS] = command.encode();
+        for (n, word) in words.iter().enumerate() {
+            let at = GuestAddress(mailbox::request_address(vcpu) + 8 * n as u64);
+            if self.ram.memory().write_obj(*word, at).is_err() {
+                return false;
+            }
+        }
+        true
     }
 }

@@ -8,46 +8,54 @@ use barkeep_export::{Errno, Importer, WindowId};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The host memory of a window.
+/// What is behind a window.
 #[derive(Clone, Copy, Debug)]
-struct Backing {
-    slot: u32,
-    host: u64,
-    size: u64,
+enum Backing {
+    Memory { slot: u32, host: u64, size: u64 },
+    Trapped { size: u64 },
 }
 
 /// The memory slots of a VM. RAM has the first ones, for good; each window has one of its
 /// own, set and deleted with its outages.
 pub struct Slots {
     vm: Arc<VmFd>,
-    next: u32,
+    next: AtomicU32,
     backings: RwLock<BTreeMap<WindowId, Backing>>,
 }
 
 impl Slots {
     /// The slots of `vm`, none set.
     pub fn new(vm: Arc<VmFd>) -> Self {
-        Self { vm, next: 0, backings: RwLock::default() }
+        Self { vm, next: AtomicU32::new(0), backings: RwLock::default() }
     }
 
     /// Sets a slot for good.
     ///
     /// # Errors
     /// The errno of `KVM_SET_USER_MEMORY_REGION`.
-    pub fn add_ram(&mut self, guest: u64, host: u64, size: u64) -> Result<(), Errno> {
-        let slot = self.next;
-        self.next += 1;
-        self.set(slot, guest, host, size)
+    pub fn add_ram(&self, guest: u64, host: u64, size: u64) -> Result<(), Errno> {
+        self.set(self.number(), guest, host, size)
     }
 
     /// Names the host memory of a window: page-aligned, mapped for as long as any slot on it.
-    pub fn add_window(&mut self, window: WindowId, host: u64, size: u64) {
-        let slot = self.next;
-        self.next += 1;
-        let backing = Backing { slot, host, size };
+    pub fn add_window(&self, window: WindowId, host: u64, size: u64) {
+        self.add(window, Backing::Memory { slot: self.number(), host, size });
+    }
+
+    /// Names a window that is no memory: it never gets a slot, and every access is an MMIO exit.
+    pub fn add_trapped(&self, window: WindowId, size: u64) {
+        self.add(window, Backing::Trapped { size });
+    }
+
+    fn add(&self, window: WindowId, backing: Backing) {
         self.backings.write().unwrap_or_else(PoisonError::into_inner).insert(window, backing);
+    }
+
+    fn number(&self) -> u32 {
+        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     fn backing(&self, window: WindowId) -> Result<Backing, Errno> {
@@ -72,14 +80,24 @@ impl Slots {
 
 impl Importer for Slots {
     fn map(&self, window: WindowId, address: u64) -> Result<(), Errno> {
-        let Backing { slot, host, size } = self.backing(window)?;
-        self.set(slot, address, host, size)
+        match self.backing(window)? {
+            Backing::Memory { slot, host, size } => self.set(slot, address, host, size),
+            Backing::Trapped { .. } => Ok(()),
+        }
     }
 
     fn unmap(&self, window: WindowId, address: u64) -> Result<u64, Errno> {
-        let Backing { slot, host, size } = self.backing(window)?;
-        // A slot of size 0 is none; KVM drops every translation it made from it.
-        self.set(slot, address, host, 0)?;
-        Ok(size)
+        match self.backing(window)? {
+            Backing::Memory { slot, host, size } => {
+                // A slot of size 0 is none; KVM drops every translation it made from it.
+                self.set(slot, address, host, 0)?;
+                Ok(size)
+            }
+            Backing::Trapped { size } => Ok(size),
+        }
+    }
+
+    fn traps(&self, window: WindowId) -> bool {
+        matches!(self.backing(window), Ok(Backing::Trapped { .. }))
     }
 }

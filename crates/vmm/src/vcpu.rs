@@ -1,18 +1,17 @@
 //! One vCPU: runs it, answers its exits, and survives whatever a guest makes of a BAR that
 //! is not there.
 
-use crate::bus::{Bus, Flow};
-use barkeep_export::{Cause, Driver};
-use barkeep_journal::{Actor, Event, Journal, Kind, SeenBy};
+use barkeep_export::Driver;
+use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_platform::efault::{self, Efaults};
+use barkeep_platform::{Bus, Flow};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vmm_sys_util::errno;
 
-/// `KVM_RUN` gave EFAULT this often in a row: no event under way explains it any more.
-const FAULTS_EXPLAINED: u64 = 2;
-/// The same for `KVM_EXIT_INTERNAL_ERROR`: an instruction KVM cannot emulate and the guest
-/// does not get over.
+/// `KVM_EXIT_INTERNAL_ERROR` this often in a row: an instruction KVM cannot emulate and the
+/// guest does not get over.
 const INTERNAL_ERRORS_BORNE: u64 = 64;
 
 /// How a vCPU ended.
@@ -34,7 +33,7 @@ pub struct Vcpu {
     driver: Arc<Driver>,
     journal: Journal,
     stop: Arc<AtomicBool>,
-    faults: u64,
+    faults: Efaults,
     internal_errors: u64,
 }
 
@@ -56,7 +55,7 @@ impl Vcpu {
         journal: Journal,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        Self { fd, index, bus, driver, journal, stop, faults: 0, internal_errors: 0 }
+        Self { fd, index, bus, driver, journal, stop, faults: Efaults::default(), internal_errors: 0 }
     }
 
     /// Runs it to its end.
@@ -67,14 +66,18 @@ impl Vcpu {
             }
             let next = self.run_once();
             if !matches!(next, Next::Fault) {
-                self.faults = 0;
+                self.faults.over();
             }
             if !matches!(next, Next::InternalError) {
                 self.internal_errors = 0;
             }
             match next {
                 Next::Resume => {}
-                Next::Fault => self.after_fault(),
+                Next::Fault => {
+                    if self.faults.met(self.index, &self.driver, &self.journal) {
+                        efault::suspect_all(self.index, &self.driver);
+                    }
+                }
                 Next::InternalError => {
                     if let Some(end) = self.after_internal_error() {
                         return end;
@@ -126,29 +129,6 @@ impl Vcpu {
             EINTR | EAGAIN => Next::Resume,
             EFAULT => Next::Fault,
             _ => Next::End(VcpuEnd::Failed(format!("KVM_RUN failed: {error}"))),
-        }
-    }
-
-    /// KVM could not get at the memory behind a slot, and says neither which nor where. With
-    /// an event under way the slot is on its way out: running again meets an MMIO exit or
-    /// the slot come back. Without one somebody else has revoked: every device is suspect.
-    fn after_fault(&mut self) {
-        self.faults += 1;
-        let event = Event::new(Kind::VcpuFault, Actor::Vcpu)
-            .index(self.index)
-            .seen_by(SeenBy::KvmFault)
-            .value(self.faults);
-        self.journal.emit(event);
-        let busy = (0..self.driver.devices()).any(|device| self.driver.busy(device));
-        if busy && self.faults <= FAULTS_EXPLAINED {
-            return;
-        }
-        for device in 0..self.driver.devices() {
-            // Waits for an event of that device to be over, which is what is wanted once
-            // running again did not help: never a busy loop.
-            let by = (Actor::Vcpu, self.index);
-            // Its own failures are in the journal.
-            let _ = self.driver.handle(device, Cause::SUSPECT, by);
         }
     }
 

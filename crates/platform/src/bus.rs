@@ -4,8 +4,8 @@
 use crate::map;
 use crate::msix::MsixTable;
 use crate::pci_root::PciRoot;
-use crate::probe_link::ProbeLink;
-use barkeep_export::{Answer, Driver, Function, WindowId};
+use barkeep_export::{Answer, Cause, Driver, Errno, Function, Phase, WindowId};
+use barkeep_journal::Actor;
 use barkeep_probe::mailbox::{DOORBELL_EXCEPTION, DOORBELL_NEXT, DOORBELL_PANIC, DOORBELL_PORT};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,13 @@ pub enum Flow {
     Stop,
     /// The guest asked for a reset or gave up.
     GuestEnd(&'static str),
+}
+
+/// The VMM's end of the probe's doorbell.
+pub trait Doorbell: Send + Sync {
+    /// A vCPU rings: its last reply is in its mailbox. Puts the next command there and gives
+    /// true, or false once there will be none.
+    fn ring(&self, vcpu: usize) -> bool;
 }
 
 /// The serial port's interrupt line is not wired: the probe polls, and Linux consoles come
@@ -46,7 +53,7 @@ pub struct Bus {
     root: PciRoot,
     seats: Vec<Seat>,
     driver: Arc<Driver>,
-    probe: Option<Arc<ProbeLink>>,
+    doorbell: Option<Arc<dyn Doorbell>>,
     serial: Mutex<Serial<NoInterrupt, NoEvents, Box<dyn Write + Send>>>,
 }
 
@@ -63,7 +70,7 @@ impl Bus {
         root: PciRoot,
         functions: Vec<Arc<dyn Function>>,
         driver: Arc<Driver>,
-        probe: Option<Arc<ProbeLink>>,
+        doorbell: Option<Arc<dyn Doorbell>>,
         console: Box<dyn Write + Send>,
     ) -> Self {
         let seat = |function: Arc<dyn Function>| {
@@ -71,7 +78,17 @@ impl Bus {
             Seat { function, msix }
         };
         let serial = Mutex::new(Serial::new(NoInterrupt, console));
-        Self { root, seats: functions.into_iter().map(seat).collect(), driver, probe, serial }
+        Self { root, seats: functions.into_iter().map(seat).collect(), driver, doorbell, serial }
+    }
+
+    /// The device whose config space is at a guest physical address.
+    pub fn config_device(&self, address: u64) -> Option<u16> {
+        self.root.function_at(address)
+    }
+
+    /// The device that has a BAR at a guest physical address.
+    pub fn bar_device(&self, address: u64) -> Option<u16> {
+        self.place(address).map(|place| place.device as u16)
     }
 
     /// A read at a guest physical address without memory.
@@ -107,7 +124,7 @@ impl Bus {
     /// A write to an I/O port. Rings of the probe's doorbell wait here for its next command.
     pub fn port_write(&self, port: u16, bytes: &[u8], vcpu: u16) -> Flow {
         if port == DOORBELL_PORT {
-            return self.doorbell(bytes, vcpu);
+            return self.ring(bytes, vcpu);
         }
         if map::SERIAL.contains(&port) && bytes.len() == 1 {
             let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,12 +136,12 @@ impl Bus {
         Flow::Resume
     }
 
-    fn doorbell(&self, bytes: &[u8], vcpu: u16) -> Flow {
-        let (Some(probe), &[a, b, c, d]) = (&self.probe, bytes) else {
+    fn ring(&self, bytes: &[u8], vcpu: u16) -> Flow {
+        let (Some(doorbell), &[a, b, c, d]) = (&self.doorbell, bytes) else {
             return Flow::Resume;
         };
         match u32::from_le_bytes([a, b, c, d]) {
-            DOORBELL_NEXT if probe.ring(usize::from(vcpu)) => Flow::Resume,
+            DOORBELL_NEXT if doorbell.ring(usize::from(vcpu)) => Flow::Resume,
             DOORBELL_NEXT => Flow::Stop,
             // The reply that follows tells of it.
             DOORBELL_EXCEPTION => Flow::Resume,
@@ -147,19 +164,34 @@ impl Bus {
         None
     }
 
-    /// Whether the device itself is to be asked. Where nobody would answer, asking would at
-    /// best be refused (EIO) and at worst wait for the end of a reset.
-    fn ask_device(&self, place: &Place) -> bool {
+    /// The exported window a place lies in.
+    fn window(&self, place: &Place) -> Option<WindowId> {
         let windows = self.seats[place.device].function.windows();
         let inside = |w: &barkeep_export::Window| {
             w.bar == place.bar && (w.offset..w.offset + w.size).contains(&place.offset)
         };
-        match windows.iter().position(inside) {
-            Some(window) => {
-                let id = WindowId { device: place.device as u16, window: window as u16 };
-                self.driver.answer(id) == Answer::AskDevice
-            }
+        let window = windows.iter().position(inside)?;
+        Some(WindowId { device: place.device as u16, window: window as u16 })
+    }
+
+    /// Whether the device itself is to be asked. Where nobody would answer, asking would at
+    /// best be refused (EIO) and at worst wait for the end of a reset.
+    fn ask_device(&self, place: &Place) -> bool {
+        match self.window(place) {
+            Some(id) => self.driver.answer(id) == Answer::AskDevice,
             None => !self.driver.resetting(place.device as u16),
+        }
+    }
+
+    /// A device refused an access. Where its window is believed live, somebody else has taken
+    /// it away: a KVM without hardware paging shows that by an exit, and not by EFAULT. A
+    /// window that is not, or no longer, is the answer itself.
+    fn refused(&self, place: &Place, errno: Errno) {
+        let device = place.device as u16;
+        let live = self.window(place).is_some_and(|id| self.driver.outage(id).phase() == Phase::Live);
+        if errno == Errno::IO && live && !self.driver.busy(device) {
+            // Its own failures are in the journal.
+            let _ = self.driver.handle(device, Cause::SUSPECT, (Actor::Vmm, 0));
         }
     }
 
@@ -171,8 +203,9 @@ impl Bus {
         match &seat.msix {
             Some(msix) if msix.covers(place.bar, place.offset) => msix.read(place.bar, place.offset, bytes),
             _ => {
-                if seat.function.region_read(place.bar, place.offset, bytes).is_err() {
+                if let Err(errno) = seat.function.region_read(place.bar, place.offset, bytes) {
                     bytes.fill(0xff);
+                    self.refused(place, errno);
                 }
             }
         }
@@ -186,7 +219,11 @@ impl Bus {
         match &seat.msix {
             Some(msix) if msix.covers(place.bar, place.offset) => msix.write(place.bar, place.offset, bytes),
             // A function that does not decode takes no writes: they vanish, as PCI says.
-            _ => drop(seat.function.region_write(place.bar, place.offset, bytes)),
+            _ => {
+                if let Err(errno) = seat.function.region_write(place.bar, place.offset, bytes) {
+                    self.refused(place, errno);
+                }
+            }
         }
     }
 }

@@ -46,6 +46,15 @@ impl PciRoot {
         map::ECAM.start + (u64::from(Self::slot(device)) << 15) + u64::from(register)
     }
 
+    /// The passed-through function whose config space is at an address.
+    pub fn function_at(&self, address: u64) -> Option<u16> {
+        let offset = map::ECAM.contains(&address).then(|| address - map::ECAM.start)?;
+        match self.target(offset >> 12) {
+            Target::Function(device) => Some(device as u16),
+            Target::Bridge | Target::Nobody => None,
+        }
+    }
+
     /// Reads through the ECAM window; `offset` counts from its start.
     pub fn ecam_read(&self, offset: u64, bytes: &mut [u8]) {
         self.read(offset >> 12, (offset & 0xfff) as u16, bytes);
@@ -138,13 +147,7 @@ impl PciRoot {
 
     fn function_write(&self, device: usize, write: &ConfigWrite, vcpu: u16) {
         let function = &self.functions[device];
-        // Classified only once no other event is on: what a write does depends on what the
-        // registers are by then.
-        self.driver.wait_settled(device as u16);
-        let result = match function.classify(write) {
-            Some(cause) => self.driver.handle(device as u16, cause, (Actor::Vcpu, vcpu)),
-            None => function.plain_write(write),
-        };
+        let result = self.driver.write(device as u16, &**function, write, (Actor::Vcpu, vcpu));
         if let Err(errno) = result {
             self.failed(device, write, errno);
         }

@@ -1,0 +1,92 @@
+//! Devices by VFIO, slots by KVM.
+
+use crate::assemble::{BeforeClose, ExportError, Supply};
+use crate::cli::DeviceOption;
+use crate::exit::UsageExt;
+use anyhow::Context;
+use barkeep_export::{Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
+use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_pci::windows::Window;
+use barkeep_vfio::{Device, DeviceError, FaultLog, Space};
+use barkeep_vmm::{KvmVfio, Shell, Slots};
+use std::sync::Arc;
+
+/// The supply of lanes `lab` and `host`.
+pub struct VfioSupply {
+    space: Arc<Space>,
+    slots: Arc<Slots>,
+    kvm_vfio: Arc<KvmVfio>,
+}
+
+impl VfioSupply {
+    /// Devices go into `space`, and their windows into the slots of `shell`.
+    ///
+    /// # Errors
+    /// KVM was built without VFIO support.
+    pub fn new(space: Space, shell: &Shell) -> anyhow::Result<Self> {
+        let kvm_vfio = Arc::new(KvmVfio::new(shell.vm()).context("KVM makes no VFIO device")?);
+        Ok(Self { space: Arc::new(space), slots: Arc::clone(shell.slots()), kvm_vfio })
+    }
+}
+
+impl Supply for VfioSupply {
+    type Device = Device;
+
+    fn space(&self) -> Arc<dyn IoSpace> {
+        self.space.clone()
+    }
+
+    fn slots(&self) -> Arc<dyn Importer> {
+        self.slots.clone()
+    }
+
+    fn open(&self, option: &DeviceOption) -> anyhow::Result<Arc<Device>> {
+        Device::open(option.address, &self.space).map(Arc::new).usage("cannot pass a device through")
+    }
+
+    fn export(&self, device: &Device, id: WindowId, window: &Window) -> Result<(), ExportError> {
+        let refused = |error: DeviceError| ExportError {
+            none_at_all: matches!(error, DeviceError::NoExport(..)),
+            errno: error.errno(),
+            error: error.into(),
+        };
+        let file = device.export(window).map_err(refused)?;
+        self.space.add_buffer(id, file, window.size);
+        Ok(())
+    }
+
+    fn back(&self, device: &Device, id: WindowId, window: &Window) -> anyhow::Result<()> {
+        let host = device.map(window).usage("cannot pass a device through")?;
+        self.slots.add_window(id, host, window.size);
+        Ok(())
+    }
+
+    /// KVM's VFIO device holds the device file open.
+    fn introduce(&self, device: &Arc<Device>, journal: &Journal) -> anyhow::Result<BeforeClose> {
+        let added =
+            device.with_file(|file| self.kvm_vfio.add(file).map_err(|e| Errno::from_raw_os_error(e.errno())));
+        added.context("KVM does not take the device file")?;
+        let (kvm_vfio, journal, device) = (Arc::clone(&self.kvm_vfio), journal.clone(), Arc::clone(device));
+        Ok(Box::new(move || {
+            let removed = device
+                .with_file(|file| kvm_vfio.remove(file).map_err(|e| Errno::from_raw_os_error(e.errno())));
+            if let Err(errno) = removed {
+                let event = Event::new(Kind::Degraded, Actor::Vmm).device(device.address());
+                journal.emit(event.result(-errno.raw_os_error()).text("KVM keeps the device file"));
+            }
+        }))
+    }
+}
+
+/// The kernel's log of what the IOMMU refused; without it, says so and goes on.
+pub fn open_fault_log(journal: &Journal) -> Option<Box<dyn FaultSource>> {
+    match FaultLog::open() {
+        Ok(log) => Some(Box::new(log)),
+        Err(error) => {
+            let text = format!("IOMMU faults cannot be seen: /dev/kmsg: {error}");
+            eprintln!("barkeep: {text}");
+            journal.emit(Event::new(Kind::Degraded, Actor::Vmm).text(text));
+            None
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A device as an exporter: lets events through and reads what is true afterwards.
+
+use crate::contract::{Cause, Errno, Exporter, Found, Function, Passage, RawDevice, Window};
+use crate::shadow::Shadow;
+use barkeep_journal::DeviceAddress;
+use barkeep_pci::header;
+use barkeep_pci::layout::Layout;
+use barkeep_pci::write::ConfigWrite;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A device, its exported windows and the registers that decide about them.
+pub struct Passthrough {
+    device: Arc<dyn RawDevice>,
+    windows: Vec<Window>,
+    /// Guest physical addresses where a BAR may be; elsewhere it is not mapped.
+    holes: Vec<Range<u64>>,
+    shadow: Mutex<Shadow>,
+    /// Makes others let go of the device file before it is closed (KVM's VFIO device).
+    before_close: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Passthrough {
+    /// Takes a device whose BARs may be placed in `holes` only.
+    ///
+    /// # Errors
+    /// The errno of the config reads.
+    pub fn new(
+        device: Arc<dyn RawDevice>,
+        windows: Vec<Window>,
+        holes: Vec<Range<u64>>,
+    ) -> Result<Self, Errno> {
+        let command = read16(&*device, header::COMMAND)?;
+        let pmcsr = pmcsr(&*device).map_or(Ok(0), |at| read16(&*device, at))?;
+        let bars = read_bars(&*device)?;
+        let shadow = Mutex::new(Shadow::new(device.layout(), command, pmcsr, bars));
+        Ok(Self { device, windows, holes, shadow, before_close: Box::new(|| ()) })
+    }
+
+    /// Names what is to be done just before the device file is closed: whoever else holds it
+    /// open has to let go first.
+    pub fn before_close(&mut self, act: impl Fn() + Send + Sync + 'static) {
+        self.before_close = Box::new(act);
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<dyn RawDevice> {
+        &self.device
+    }
+
+    fn shadow(&self) -> MutexGuard<'_, Shadow> {
+        self.shadow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Exporter for Passthrough {
+    fn let_through(&self, passage: &Passage) -> Result<(), Errno> {
+        match *passage {
+            Passage::ConfigWrite(ref write) => self.plain_write(write),
+            Passage::DeviceReset => {
+                let result = self.device.reset();
+                self.shadow().reset();
+                result
+            }
+            Passage::Close => {
+                (self.before_close)();
+                self.device.close();
+                Ok(())
+            }
+            Passage::Nothing => Ok(()),
+        }
+    }
+
+    /// Two config reads, COMMAND and PMCSR.
+    fn find_out(&self) -> Result<Found, Errno> {
+        let command = read16(&*self.device, header::COMMAND)?;
+        let pmcsr = pmcsr(&*self.device).map(|at| read16(&*self.device, at)).transpose()?;
+        let layout = self.device.layout();
+        let mut shadow = self.shadow();
+        let (decode, power) = shadow.found(layout, command, pmcsr);
+        let place = |w: &Window| Some(shadow.placed(layout, w.bar, &self.holes)? + w.offset);
+        Ok(Found { decode, power, addresses: self.windows.iter().map(place).collect() })
+    }
+}
+
+impl Function for Passthrough {
+    fn address(&self) -> DeviceAddress {
+        self.device.address()
+    }
+
+    fn layout(&self) -> &Layout {
+        self.device.layout()
+    }
+
+    fn windows(&self) -> &[Window] {
+        &self.windows
+    }
+
+    fn bar_address(&self, bar: u8) -> Option<u64> {
+        self.shadow().placed(self.device.layout(), bar, &self.holes)
+    }
+
+    fn classify(&self, write: &ConfigWrite) -> Option<Cause> {
+        self.shadow().classify(self.device.layout(), write)
+    }
+
+    /// What is remembered is changed only after the write, and from what it is by then: another
+    /// vCPU may have written to the same function meanwhile.
+    fn plain_write(&self, write: &ConfigWrite) -> Result<(), Errno> {
+        self.device.config_write(write.offset, write.bytes.as_slice())?;
+        let bars = if Shadow::touches_bars(write) { Some(read_bars(&*self.device)?) } else { None };
+        self.shadow().wrote(self.device.layout(), write, bars);
+        Ok(())
+    }
+
+    fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.device.config_read(offset, bytes)
+    }
+
+    fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.device.region_read(bar, offset, bytes)
+    }
+
+    fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.device.region_write(bar, offset, bytes)
+    }
+}
+
+fn pmcsr(device: &dyn RawDevice) -> Option<u16> {
+    device.layout().pm.as_ref().map(|pm| pm.offset + header::PM_PMCSR)
+}
+
+fn read16(device: &dyn RawDevice, offset: u16) -> Result<u16, Errno> {
+    let mut bytes = [0; 2];
+    device.config_read(offset, &mut bytes)?;
+    Ok(u16::from_le_bytes(bytes))
+}
+
+fn read_bars(device: &dyn RawDevice) -> Result<[u32; 6], Errno> {
+    let mut bytes = [0; 24];
+    device.config_read(header::BAR0, &mut bytes)?;
+    Ok(std::array::from_fn(|n| u32::from_le_bytes(std::array::from_fn(|byte| bytes[n * 4 + byte]))))
+}

@@ -1,0 +1,259 @@
+//! A VM's RAM, I/O address space and devices, joined by the driver of their mappings: all of it
+//! but the CPUs. It is made of what a lane has opened, and given back in one go.
+
+use crate::bus::{Bus, Doorbell};
+use crate::firmware::{self, FirmwareError};
+use crate::map::{CONTROL_WORDS, MMIO64, OUTAGE_WORD_COUNT, OUTAGE_WORDS};
+use crate::memory::Ram;
+use crate::pci_root::PciRoot;
+use barkeep_export::driver::OutageSink;
+use barkeep_export::{
+    Cause, Driver, Errno, Fault, FaultSource, Function, Importer, IoSpace, OutageWord, Parties, Passthrough,
+    Phase, WindowId,
+};
+use barkeep_journal::{Actor, Event, Journal, Kind};
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
+
+/// Why these devices make no VM.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardError {
+    /// There is no outage word for each window.
+    #[error("{0} windows of BARs; {OUTAGE_WORD_COUNT} are possible")]
+    Windows(u64),
+    /// Guest memory refused.
+    #[error("cannot write the outage words")]
+    OutageWords(#[source] GuestMemoryError),
+}
+
+/// What a board is made of.
+pub struct BoardParts {
+    /// The journal.
+    pub journal: Journal,
+    /// Guest memory.
+    pub ram: Arc<Ram>,
+    /// The I/O address space, with the windows' dma-bufs.
+    pub space: Arc<dyn IoSpace>,
+    /// Guest memory slots, with the windows' memory.
+    pub slots: Arc<dyn Importer>,
+    /// The devices and their names, in the order of the driver's numbers.
+    pub devices: Vec<(String, Arc<Passthrough>)>,
+    /// The IOMMU's faults, where they can be read.
+    pub faults: Option<Box<dyn FaultSource>>,
+}
+
+/// A device in its place.
+struct Seat {
+    name: String,
+    function: Arc<Passthrough>,
+    /// The number of its first window, over all devices.
+    first_window: u64,
+}
+
+/// A VM without its CPUs.
+pub struct Board {
+    journal: Journal,
+    ram: Arc<Ram>,
+    space: Arc<dyn IoSpace>,
+    seats: Vec<Seat>,
+    driver: Arc<Driver>,
+    faults: Option<Mutex<Box<dyn FaultSource>>>,
+    /// One attach at a time: they share an IOVA.
+    attaching: Mutex<()>,
+}
+
+impl Board {
+    /// Joins the parts; nothing is mapped yet.
+    ///
+    /// # Errors
+    /// See [`BoardError`].
+    pub fn new(parts: BoardParts) -> Result<Self, BoardError> {
+        let BoardParts { journal, ram, space, slots, devices, faults } = parts;
+        let (mut seats, mut count) = (Vec::new(), 0);
+        for (name, function) in devices {
+            let windows = function.windows().len() as u64;
+            seats.push(Seat { name, function, first_window: count });
+            count += windows;
+        }
+        if count > OUTAGE_WORD_COUNT {
+            return Err(BoardError::Windows(count));
+        }
+        let first_windows = seats.iter().map(|seat| seat.first_window).collect();
+        let sink = outage_sink(&ram, first_windows, count).map_err(BoardError::OutageWords)?;
+        let mut driver = Driver::new(journal.clone(), sink);
+        for Seat { function, .. } in &seats {
+            let parties =
+                Parties { exporter: function.clone(), slots: Arc::clone(&slots), ioas: space.clone() };
+            driver.add(function.address(), function.windows(), parties);
+        }
+        let (driver, faults) = (Arc::new(driver), faults.map(Mutex::new));
+        Ok(Self { journal, ram, space, seats, driver, faults, attaching: Mutex::new(()) })
+    }
+
+    /// Does what firmware does and maps every device for the first time. What could not be
+    /// mapped is in the journal.
+    ///
+    /// # Errors
+    /// See [`FirmwareError`].
+    pub fn start(&self) -> Result<(), FirmwareError> {
+        firmware::set_up(&self.functions())?;
+        for device in 0..self.driver.devices() {
+            let _ = self.driver.handle(device, Cause::START, (Actor::Vmm, 0));
+        }
+        Ok(())
+    }
+
+    /// What is behind its vCPUs' exits. `doorbell` is the probe's, if that is the guest;
+    /// `console` is where the serial port writes to.
+    pub fn bus(&self, doorbell: Option<Arc<dyn Doorbell>>, console: Box<dyn Write + Send>) -> Bus {
+        let functions = self.functions();
+        let root = PciRoot::new(functions.clone(), Arc::clone(&self.driver), self.journal.clone());
+        Bus::new(root, functions, Arc::clone(&self.driver), doorbell, console)
+    }
+
+    /// Gives everything back, in the order in which it holds on to each other: slots and
+    /// mappings (by closing each device), then dma-bufs. Guest RAM goes with the board.
+    pub fn take_apart(&self) {
+        for (device, Seat { function, .. }) in (0..).zip(&self.seats) {
+            if !self.driver.keeper(device).closed() {
+                self.close(device);
+            }
+            for (number, window) in (0..).zip(function.windows()) {
+                if self.space.remove_buffer(WindowId { device, window: number }) {
+                    let event = Event::new(Kind::DmabufClose, Actor::Vmm).device(function.address());
+                    self.journal.emit(event.bar(window.bar).range(window.offset, window.size));
+                }
+            }
+        }
+    }
+
+    /// The journal of the run.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Guest memory.
+    pub fn ram(&self) -> &Arc<Ram> {
+        &self.ram
+    }
+
+    /// The driver of all mappings.
+    pub fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    /// The names of all devices, in the order of their numbers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.seats.iter().map(|seat| seat.name.as_str())
+    }
+
+    /// A device of this board, by the driver's number.
+    pub fn function(&self, device: u16) -> &Arc<Passthrough> {
+        &self.seats[usize::from(device)].function
+    }
+
+    fn functions(&self) -> Vec<Arc<dyn Function>> {
+        self.seats.iter().map(|seat| Arc::clone(&seat.function) as Arc<dyn Function>).collect()
+    }
+
+    /// Guest physical address (and IOVA) of a place in a BAR, wherever its registers put it.
+    pub fn bar_address(&self, device: u16, bar: u8, offset: u64) -> Option<u64> {
+        let function = &self.seats.get(usize::from(device))?.function;
+        let size = function.layout().bars.get(usize::from(bar))?.as_ref()?.size;
+        Some(function.bar_address(bar)? + (offset < size).then_some(offset)?)
+    }
+
+    /// The window at a place in a BAR.
+    pub fn window(&self, device: u16, bar: u8, offset: u64) -> Option<WindowId> {
+        let windows = self.seats.get(usize::from(device))?.function.windows();
+        let found =
+            windows.iter().position(|w| w.bar == bar && (w.offset..w.offset + w.size).contains(&offset));
+        Some(WindowId { device, window: found? as u16 })
+    }
+
+    /// Guest physical address of the outage word of the window at a place.
+    pub fn outage_word(&self, device: u16, bar: u8, offset: u64) -> Option<u64> {
+        let id = self.window(device, bar, offset)?;
+        Some(OUTAGE_WORDS + 8 * (self.seats[usize::from(id.device)].first_window + u64::from(id.window)))
+    }
+
+    /// Whether CPU access to the window at a place is away at this moment.
+    pub fn is_out(&self, device: u16, bar: u8, offset: u64) -> bool {
+        let phase = self.window(device, bar, offset).map(|id| self.driver.outage(id).phase());
+        phase == Some(Phase::Out)
+    }
+
+    /// Guest physical address of a word that tells a vCPU to stop what it is at.
+    pub fn stop_word(vcpu: usize) -> u64 {
+        CONTROL_WORDS + 8 * vcpu as u64
+    }
+
+    /// Sets that word.
+    pub fn set_stop_word(&self, vcpu: usize, value: u64) {
+        let at = GuestAddress(Self::stop_word(vcpu));
+        let stored = self.ram.memory().store(value, at, Ordering::Release);
+        debug_assert!(stored.is_ok());
+    }
+
+    /// `VFIO_DEVICE_RESET`, through the driver.
+    ///
+    /// # Errors
+    /// The reset's errno.
+    pub fn reset(&self, device: u16) -> Result<(), Errno> {
+        self.driver.handle(device, Cause::DEVICE_RESET, (Actor::Vmm, 0))
+    }
+
+    /// Gives up the device file, through the driver.
+    pub fn close(&self, device: u16) {
+        // Closing has no result; what went wrong around it is in the journal.
+        let _ = self.driver.handle(device, Cause::CLOSE, (Actor::Vmm, 0));
+    }
+
+    /// Tells the driver that something may have happened unseen.
+    pub fn suspect(&self, device: u16) {
+        // What it comes to is in the journal.
+        let _ = self.driver.handle(device, Cause::SUSPECT, (Actor::Vmm, 0));
+    }
+
+    /// Tries to map the window at a place at an IOVA nobody uses, and unmaps it.
+    ///
+    /// # Errors
+    /// What the kernel says to an importer; ENOENT where there is no window.
+    pub fn attach(&self, device: u16, bar: u8, offset: u64) -> Result<(), Errno> {
+        let window = self.window(device, bar, offset).ok_or(Errno::NOENT)?;
+        let _one_at_a_time = self.attaching.lock().unwrap_or_else(PoisonError::into_inner);
+        // Above everything a guest can reach, and still inside 39 bits.
+        self.space.attach_probe(window, MMIO64.end)
+    }
+
+    /// Whether fault records get lost where many come at once.
+    pub fn faults_get_lost(&self) -> bool {
+        let loses = |source: &Mutex<Box<dyn FaultSource>>| {
+            source.lock().unwrap_or_else(PoisonError::into_inner).loses()
+        };
+        self.faults.as_ref().is_none_or(loses)
+    }
+
+    /// The IOMMU's fault records since the last call; `None` where they cannot be read.
+    pub fn faults(&self) -> Option<Vec<Fault>> {
+        Some(self.faults.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take())
+    }
+}
+
+/// Every change of an outage word goes to guest memory as well, where the probe reads it.
+fn outage_sink(ram: &Arc<Ram>, first_windows: Vec<u64>, count: u64) -> Result<OutageSink, GuestMemoryError> {
+    let store = |ram: &Ram, window: u64, word: u64| {
+        ram.memory().store(word, GuestAddress(OUTAGE_WORDS + 8 * window), Ordering::Release)
+    };
+    for window in 0..count {
+        store(ram, window, OutageWord::default().get())?;
+    }
+    let ram = Arc::clone(ram);
+    Ok(Arc::new(move |id: WindowId, word| {
+        let window = first_windows[usize::from(id.device)] + u64::from(id.window);
+        // Inside RAM, as the first store has shown.
+        let _ = store(&ram, window, word);
+    }))
+}

@@ -1,0 +1,22 @@
+//! The machine without its CPUs: where things are, RAM, the PCI root, what is behind a vCPU's
+//! exits, firmware, and the devices of a VM. It knows nothing of KVM or VFIO: real vCPUs
+//! (`barkeep-vmm`) and simulated ones (`barkeep-sim`) stand on it alike.
+//!
+//! * [`board`]: a VM's RAM, devices and driver, joined; what the bus and a scenario act on.
+//! * [`bus`]: where an access goes that meets no memory; [`pci_root`] and [`msix`] behind it.
+//! * [`efault`]: what a vCPU does when the memory behind a slot is not there.
+//! * [`firmware`]: places the BARs and turns the devices on.
+//! * [`map`] and [`memory`]: addresses, and RAM.
+
+pub mod board;
+pub mod bus;
+pub mod efault;
+pub mod firmware;
+pub mod map;
+pub mod memory;
+pub mod msix;
+pub mod pci_root;
+
+pub use board::{Board, BoardError, BoardParts};
+pub use bus::{Bus, Doorbell, Flow};
+pub use memory::Ram;

@@ -1,0 +1,137 @@
+//! A simulated device, opened: what VFIO's device file is to a VMM.
+
+use crate::host::{CONTEXT, SPACE, SimHost, State, errno};
+use crate::parts;
+use barkeep_export::{Errno, RawDevice, WindowId};
+use barkeep_journal::DeviceAddress;
+use barkeep_model::kernel::{Call, CpuTarget, ExportId, FileId};
+use barkeep_pci::layout::Layout;
+use barkeep_pci::windows::Window;
+use barkeep_pci::write::ConfigWrite;
+use std::sync::{Arc, MutexGuard};
+
+/// A device of a [`SimHost`]; after [`RawDevice::close`] every access is ENODEV.
+pub struct SimDevice {
+    host: Arc<SimHost>,
+    number: usize,
+    layout: Layout,
+}
+
+impl SimDevice {
+    /// Opens the device of that number into the VM's I/O address space. Takes a reset's time.
+    ///
+    /// # Errors
+    /// The errno of the open or the attach.
+    pub fn open(host: &Arc<SimHost>, number: usize) -> Result<Self, Errno> {
+        let file = host.call(&Call::Open { device: number, context: CONTEXT }).map(FileId::of)?;
+        host.call(&Call::Attach { file, space: SPACE })?;
+        let mut state = host.lock();
+        state.files[number] = Some(file);
+        let layout = state.kernel.layout(number).clone();
+        drop(state);
+        Ok(Self { host: Arc::clone(host), number, layout })
+    }
+
+    /// Exports a window as a dma-buf of its own, and keeps it for the I/O address space.
+    ///
+    /// # Errors
+    /// The errno of `VFIO_DEVICE_FEATURE_DMA_BUF`.
+    pub fn export(&self, id: WindowId, window: &Window) -> Result<(), Errno> {
+        let file = self.host.lock().file(self.number)?;
+        let Window { bar, offset, size } = *window;
+        let call = Call::Export { file, region: bar.into(), ranges: vec![(offset, size)], flags: 0 };
+        let export = self.host.call(&call).map(ExportId::of)?;
+        self.host.add_buffer(id, export, size);
+        Ok(())
+    }
+
+    /// The lock, and the open file, once an access to a BAR would not have to wait for a reset
+    /// (`vfio_pci_core_do_io_rw` takes the memory lock).
+    fn lock_for_region(&self) -> Result<(MutexGuard<'_, State>, FileId), Errno> {
+        let state = self.host.lock_without(|kernel| kernel.functions()[self.number].memory_lock)?;
+        let file = state.file(self.number)?;
+        Ok((state, file))
+    }
+
+    /// Where an access to a BAR through the device file ends.
+    fn target(
+        &self,
+        state: &mut State,
+        file: FileId,
+        (bar, offset): (u8, u64),
+        length: usize,
+    ) -> Result<CpuTarget, Errno> {
+        let size = self.layout.bars.get(usize::from(bar)).and_then(|bar| Some(bar.as_ref()?.size));
+        let end = offset.checked_add(length as u64);
+        let (Some(end), Some(size)) = (end, size) else {
+            return Err(Errno::INVAL);
+        };
+        if end > size {
+            return Err(Errno::INVAL);
+        }
+        state.kernel.region_access(file, bar, offset).map_err(errno)
+    }
+}
+
+impl RawDevice for SimDevice {
+    fn address(&self) -> DeviceAddress {
+        parts::address(self.number)
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Waits while the function is being reset (`pci_wait_cfg`).
+    fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
+        let mut state = self.host.lock_without(|kernel| kernel.functions()[self.number].device_lock)?;
+        let file = state.file(self.number)?;
+        state.kernel.config_read(file, offset, bytes).map_err(errno)
+    }
+
+    fn config_write(&self, offset: u16, bytes: &[u8]) -> Result<(), Errno> {
+        let write = ConfigWrite::new(offset, bytes).ok_or(Errno::INVAL)?;
+        let file = self.host.lock().file(self.number)?;
+        self.host.call(&Call::ConfigWrite { file, write }).map(drop)
+    }
+
+    fn region_read(&self, bar: u8, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        let (mut state, file) = self.lock_for_region()?;
+        let target = self.target(&mut state, file, (bar, offset), bytes.len())?;
+        state.read_target(target, bytes);
+        Ok(())
+    }
+
+    fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let (mut state, file) = self.lock_for_region()?;
+        let target = self.target(&mut state, file, (bar, offset), bytes.len())?;
+        state.write_target(target, bytes, self.host.now());
+        // A DMA may have been commanded: whoever carries it out has to know when.
+        self.host.tell();
+        Ok(())
+    }
+
+    fn reset(&self) -> Result<(), Errno> {
+        let file = self.host.lock().file(self.number)?;
+        self.host.call(&Call::Reset { file }).map(drop)
+    }
+
+    /// Mappings first: each of them keeps the device file open, and the kernel takes access
+    /// away with the last reference to it.
+    fn close(&self) {
+        let mut state = self.host.lock();
+        let Some(file) = state.files[self.number].take() else {
+            return;
+        };
+        let (own, others) =
+            std::mem::take(&mut state.maps).into_iter().partition(|map| map.device == self.number);
+        state.maps = others;
+        drop(state);
+        let own: Vec<crate::cpu::Map> = own;
+        for map in own {
+            // Neither can fail: both are there.
+            let _ = self.host.call(&Call::UnmapBar { vma: map.vma });
+        }
+        let _ = self.host.call(&Call::CloseFile { file });
+    }
+}

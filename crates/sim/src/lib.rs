@@ -1,0 +1,33 @@
+//! Simulated devices on the specification of vfio-pci's export path.
+//!
+//! * [`options`]: what `--device sim:…` says; [`parts`]: the machine the specification runs on.
+//! * [`host`]: the specified kernel and what the devices hold, behind one lock. Every call goes
+//!   through it; time goes on by a [`clock`].
+//! * [`device`], [`space`]: the contract of `barkeep-export` over it.
+//! * [`guest`]: simulated CPUs on one thread, in virtual time.
+//! * [`cpu`]: how CPUs reach BARs: real ones through host memory whose pages come and go,
+//!   simulated ones by asking.
+
+mod bar_memory;
+pub mod clock;
+mod config_space;
+pub mod cpu;
+pub mod device;
+mod dma;
+mod engine;
+pub mod guest;
+pub mod host;
+pub mod options;
+pub mod parts;
+pub mod punctual;
+pub mod space;
+mod view;
+
+pub use clock::{Clock, HostClock};
+pub use cpu::Reach;
+pub use device::SimDevice;
+pub use host::{SimError, SimHost};
+pub use options::{Kind, OptionError, SimOption};
+pub use parts::Named;
+pub use punctual::Punctual;
+pub use space::{SimFaults, SimSpace};
