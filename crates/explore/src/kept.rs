@@ -133,8 +133,12 @@ impl Kept {
             }
             (Some(Mutant::MappedBeforeDropped), Step::DropMapping { .. })
             | (Some(Mutant::SlotBeforeMap), Step::MakeMapping { .. }) => Verdict::Later,
-            (Some(Mutant::DeadNotDropped), Step::DropMapping { .. })
-            | (Some(Mutant::SecondWindowForgotten), Step::MakeMapping { window: 1, .. }) => Verdict::Skip,
+            (Some(Mutant::DeadNotDropped), Step::DropMapping { .. }) => Verdict::Skip,
+            (Some(Mutant::SecondWindowForgotten), Step::MakeMapping { window: 1, .. })
+                if self.cause.trigger != Trigger::Start =>
+            {
+                Verdict::Skip
+            }
             (Some(Mutant::CloseKeepsSlot), Step::WithdrawSlot { .. })
             | (Some(Mutant::CloseKeepsMapping), Step::DropMapping { .. })
                 if closing =>

@@ -147,6 +147,9 @@ impl<'a> Search<'a> {
     }
 
     fn run(mut self, first: State) -> (Found, Count) {
+        if let Err(broken) = invariants::check_first(self.scene, &first) {
+            return (Found::Broken(broken, Vec::new()), self.count());
+        }
         self.add(first.print(self.scene), Link { parent: 0, transition: 0 }, first, (0, 0));
         while let Some(((actions, steps), level)) = self.pending.pop_first() {
             let mut level = level;

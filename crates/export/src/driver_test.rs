@@ -176,7 +176,7 @@ fn what_a_write_does_is_asked_when_its_turn_has_come() {
     let layout = Layout::parse(&image, &[0x1000, 0, 0, 0, 0, 0]).unwrap();
     let device = SlowRegisters { layout, image: Mutex::new(image), entered, leave: Mutex::new(may_leave) };
     let window = Window { bar: 0, offset: 0, size: 0x1000, p2p: true };
-    let holes = vec![0xe000_0000..0xf000_0000];
+    let holes = [0xe000_0000u64].map(|start| start..start + 0x1000_0000).to_vec();
     let function = Arc::new(Passthrough::new(Arc::new(device), vec![window], holes).unwrap());
     let mut driver = Driver::new(journal, Arc::new(|_, _| ()));
     let exporter = Arc::clone(&function) as Arc<dyn Exporter>;

@@ -35,6 +35,12 @@ pub(crate) fn check(scene: &Scene, before: &State, happened: &Happened, after: &
     i4::check(scene, after)
 }
 
+/// Looks at the first state, which no transition leads to.
+pub(crate) fn check_first(scene: &Scene, state: &State) -> Result<(), Broken> {
+    i3::check(scene, state)?;
+    i4::check(scene, state)
+}
+
 /// Looks at a state none of whose threads can go on by itself.
 pub(crate) fn check_stuck(scene: &Scene, state: &State) -> Result<(), Broken> {
     deadlock::check(scene, state)
