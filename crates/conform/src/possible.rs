@@ -17,6 +17,10 @@ use barkeep_model::op::{BUFFERS, FILES, MAPS, PAGE, RAM_IOVA};
 use barkeep_model::{Op, Source};
 use std::ops::Range;
 
+/// Where a write of a device is no DMA but an interrupt message, whatever is mapped there: its value
+/// can be one that stops a CPU.
+const INTERRUPTS: Range<u64> = 0xfee0_0000..0xfef0_0000;
+
 /// The sets, after some operations.
 #[derive(Clone, Debug)]
 pub(crate) struct Possible<'a> {
@@ -104,6 +108,7 @@ impl<'a> Possible<'a> {
             Op::Dma { file, iova, value: _ } => {
                 self.every(file, |device| self.machine[device].engine)
                     && leaves_ram(iova, 4)
+                    && !overlaps(&span(iova, 4), &INTERRUPTS)
                     && !self.registers.iter().any(|range| overlaps(range, &span(iova, 4)))
             }
             // Nothing of these depends on what is behind a BAR.
