@@ -13,9 +13,6 @@ use std::fs;
 /// Where simulated devices are, in the order they are asked for.
 const SIMULATED: Cast = Cast { nvme: "ffff:00:01.0", edu: "ffff:00:02.0" };
 
-/// An engine slow enough that a machine which is busy still writes the FLR in time.
-const ENGINE: &str = "sim:dma,delay=300ms";
-
 /// `barkeep` with these words, its results in the bench's folder.
 fn barkeep(bench: &Bench, words: &[&str]) -> Ran {
     let mut command = bench.barkeep(words);
@@ -56,7 +53,7 @@ fn lanes() -> Vec<&'static str> {
 #[test]
 fn the_main_job_in_lane_kvm() {
     let Some(()) = gate::kvm() else { return };
-    let journal = passes(&["run", "--device", "sim:memory", "--device", ENGINE]);
+    let journal = passes(&["run", "--device", "sim:memory", "--device", "sim:dma"]);
     assert_eq!(journal.header, json!({"barkeep_journal": 1, "lane": "kvm", "clock": "hardware"}));
     SIMULATED.told(&journal);
     same_story(&journal, &passes(&["run", "--lane", "model"]));
@@ -163,7 +160,7 @@ fn the_main_job_on_all_sorts_of_devices() {
 #[test]
 fn sixty_four_gib_start_under_real_vcpus() {
     let Some(()) = gate::kvm() else { return };
-    let journal = passes(&["run", "--device", "sim:memory,size=64G,msix=on", "--device", ENGINE]);
+    let journal = passes(&["run", "--device", "sim:memory,size=64G,msix=on", "--device", "sim:dma"]);
     let slots = json!({"kind": "slot_add", "phase": "end", "device": SIMULATED.nvme, "trigger": "start"});
     let sizes: Vec<&str> = journal.all(&slots).iter().filter_map(|slot| slot["size"].as_str()).collect();
     // The MSI-X table's page parts it in two, as far up as a table can be.

@@ -140,6 +140,15 @@ pub struct RunOptions {
     /// devices or on simulated ones, whichever --device names.
     #[arg(long, value_enum)]
     pub lane: Option<LaneName>,
+    /// Lane model: do it that many times, each on a fresh VM and with the next seed. Nothing is
+    /// written, unless a time does not pass: the first one that does not is done again from its
+    /// seed, with its journal, and ends the command.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub times: Option<u64>,
+    /// Lane model: what is drawn from it is which of several vCPUs goes on. 1 if not given; time K
+    /// of --times has S+K-1.
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
     /// Where the journal and other outputs go.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -16,8 +16,8 @@ use std::time::Duration;
 const RECORDS: usize = 4 << 20;
 
 /// What to do without KVM.
-const NO_KVM: &str = "lane kvm is not available here; load kvm_intel or kvm_amd and join the group kvm, or go \
-                      without real vCPUs: --lane model";
+const NO_KVM: &str =
+    "lane kvm is not available here; load kvm_intel or kvm_amd, or take --lane model, which needs no KVM";
 
 /// Runs here: inside the lab into the lab's journal, which is read outside; else into one of its
 /// own, which a thread reads.

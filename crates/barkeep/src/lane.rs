@@ -16,9 +16,20 @@ pub enum Place {
 /// Where a run with these options takes place. Without `--lane`: what its devices are decides.
 ///
 /// # Errors
-/// Its devices are of several lanes, or not of the one asked for; a lane cannot be had here.
+/// Its devices are of several lanes, or not of the one asked for; a lane cannot be had here, or has
+/// no seeds.
 pub fn place(options: &RunOptions) -> anyhow::Result<Place> {
-    decide(options.lane, &options.devices, inside_lab())
+    let place = decide(options.lane, &options.devices, inside_lab())?;
+    let only_model = [("--times", options.times), ("--seed", options.seed)];
+    let given = only_model.iter().find(|(_, value)| value.is_some());
+    match (given, place) {
+        (None, _) | (Some(_), Place::Here(Lane::Model)) => Ok(place),
+        (Some((name, _)), Place::Here(_) | Place::Emulator) => {
+            let what =
+                format!("{name} is for --lane model: in no other is a run the same again from its seed");
+            Err(wrong(Exit::Usage, what))
+        }
+    }
 }
 
 fn decide(lane: Option<LaneName>, devices: &[DeviceWord], inside_lab: bool) -> anyhow::Result<Place> {

@@ -18,6 +18,7 @@ mod model;
 mod outside;
 mod show;
 mod stderr_log;
+mod times;
 mod world;
 
 use barkeep_journal::Lane;

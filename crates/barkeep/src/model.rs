@@ -7,53 +7,96 @@ use crate::cli::RunOptions;
 use crate::exit::{Exit, UsageExt};
 use crate::inside::{self, Devices, Plan};
 use crate::lines::Lines;
+use crate::times;
 use anyhow::Context;
 use barkeep_journal::{Clock, Event, Header, Journal, Lane, Sink, VirtualClock};
 use barkeep_platform::Ram;
-use barkeep_sim::SimHost;
 use barkeep_sim::guest::{Guest, SimWorld, Slots, Timeline};
+use barkeep_sim::{Operations, SimHost};
 use std::sync::Arc;
 
-/// Which of several vCPUs goes on is drawn from it.
+/// The seed of a run that names none. Which of several vCPUs goes on is drawn from it.
 const SEED: u64 = 1;
 
-/// Until the run is over.
-struct Written(Option<Lines>);
+/// A run that is over.
+pub struct Done<S> {
+    /// How it ended.
+    pub result: anyhow::Result<Exit>,
+    /// What took its events.
+    pub sink: S,
+    /// What the simulated kernel was asked, if the VM came to its end.
+    pub operations: Operations,
+    /// What it took, nanoseconds of virtual time.
+    pub took_ns: u64,
+}
 
-impl Sink for Written {
+/// Until the run is over.
+struct Lent<S>(Option<S>);
+
+impl<S: Sink> Sink for Lent<S> {
     fn event(&mut self, event: &Event) {
-        if let Some(lines) = &mut self.0 {
-            lines.event(event);
+        if let Some(sink) = &mut self.0 {
+            sink.event(event);
         }
     }
 }
 
-/// Runs the scenario and gives the verdict.
+/// Runs the scenario, as often as is asked for, and gives the verdict.
 ///
 /// # Errors
 /// What was typed is wrong, or results cannot be written.
 pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     // Before anything is made: what was typed may be wrong.
     let plan = inside::plan(options, Lane::Model)?;
+    let seed = options.seed.unwrap_or(SEED);
+    match options.times {
+        None | Some(1) => written(&plan, options, seed),
+        Some(times) => times::run(&plan, options, seed, times),
+    }
+}
+
+/// Runs the scenario once and writes out all of it.
+///
+/// # Errors
+/// Results cannot be written.
+pub fn written(plan: &Plan, options: &RunOptions, seed: u64) -> anyhow::Result<Exit> {
     let lines = Lines::create(options, Header { lane: Lane::Model, clock: Clock::Virtual })?;
+    let done = once(plan, options, seed, lines)?;
+    done.sink.verdict(&done.result)
+}
+
+/// Runs the scenario once, its events into `sink`.
+///
+/// # Errors
+/// An error of this program: the sink is gone. How the run ends is in what it gives.
+pub fn once<S: Sink + 'static>(
+    plan: &Plan,
+    options: &RunOptions,
+    seed: u64,
+    sink: S,
+) -> anyhow::Result<Done<S>> {
     let clock = VirtualClock::new();
-    let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Written(Some(lines)));
+    let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Lent(Some(sink)));
     let journal = journal.timed_by(clock.clone());
-    let result = inside::framed(&plan.scenario, &journal, || with_guest(&plan, options, clock, &journal));
-    let lines = tap.with(|written| written.0.take()).context("the journal has been written to its end")?;
-    lines.verdict(&result)
+    let mut operations = Operations::default();
+    let result = inside::framed(&plan.scenario, &journal, || {
+        let timeline = Arc::new(Timeline::new(clock.clone(), seed));
+        with_guest(plan, options, timeline, &journal, &mut operations)
+    });
+    let sink = tap.with(|lent| lent.0.take()).context("the journal has been written to its end")?;
+    Ok(Done { result, sink, operations, took_ns: clock.now() })
 }
 
 fn with_guest(
     plan: &Plan,
     options: &RunOptions,
-    clock: VirtualClock,
+    timeline: Arc<Timeline>,
     journal: &Journal,
+    operations: &mut Operations,
 ) -> anyhow::Result<Exit> {
     let Plan { scenario, devices: Devices::Simulated(devices) } = plan else {
         anyhow::bail!("lane model has simulated devices only");
     };
-    let timeline = Arc::new(Timeline::new(clock, SEED));
     let host = SimHost::new(devices, timeline.clone()).usage("no simulated devices")?;
     timeline.set_host(&host);
     let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
@@ -62,10 +105,16 @@ fn with_guest(
     let (named, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
     let board = Arc::new(assemble::assemble(&supply, ram, &named, options.p2p, faults, journal)?);
     board.start().usage("cannot set the devices up")?;
-    let guest = Guest::new(Arc::clone(&board), slots, options.vcpus(scenario), Box::new(std::io::stderr()));
+    let guest = Guest::new(
+        Arc::clone(&board),
+        Arc::clone(&slots),
+        options.vcpus(scenario),
+        Box::new(std::io::stderr()),
+    );
     let world = SimWorld::new(guest, timeline);
     let result = barkeep_scenario::run(scenario, &*world);
     board.take_apart();
     assemble_sim::count_leftovers(&host, journal);
+    *operations = Operations { slots: slots.changes(), ..host.operations() };
     inside::verdict(result, &[])
 }

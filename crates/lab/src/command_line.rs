@@ -166,7 +166,7 @@ fn text(path: &Path) -> String {
 }
 
 /// A command line as a shell reads it.
-pub(crate) fn shell_quoted(line: &[String]) -> String {
+pub fn shell_quoted(line: &[String]) -> String {
     let quoted = line.iter().map(|word| {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:+@%".contains(c);
         if !word.is_empty() && word.chars().all(plain) {

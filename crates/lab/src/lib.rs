@@ -33,6 +33,7 @@ mod signals;
 pub mod topology;
 mod topology_rules;
 
+pub use command_line::shell_quoted;
 pub use config::{print_config, required_options};
 pub use error::LabError;
 pub use initramfs::{Carried, InitramfsError};

@@ -74,6 +74,7 @@ impl SimHost {
     /// EFAULT where it would be SIGBUS.
     pub fn cpu_read(&self, vma: VmaId, offset: u64, bytes: &mut [u8]) -> Result<(), Errno> {
         let mut state = self.lock_faultable(vma)?;
+        state.operations.accesses += 1;
         let target = state.kernel.cpu_access(vma, offset).map_err(errno)?;
         state.read_target(target, bytes);
         Ok(())
@@ -85,6 +86,7 @@ impl SimHost {
     /// EFAULT where it would be SIGBUS.
     pub fn cpu_write(&self, vma: VmaId, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
         let mut state = self.lock_faultable(vma)?;
+        state.operations.accesses += 1;
         let target = state.kernel.cpu_access(vma, offset).map_err(errno)?;
         state.write_target(target, bytes, self.now());
         Ok(())

@@ -1,6 +1,6 @@
 //! A simulated device, opened: what VFIO's device file is to a VMM.
 
-use crate::host::{CONTEXT, SPACE, SimHost, State, errno};
+use crate::host::{CONTEXT, Holding, SPACE, SimHost, State, errno};
 use crate::parts;
 use barkeep_export::{Errno, RawDevice, WindowId};
 use barkeep_journal::DeviceAddress;
@@ -48,7 +48,11 @@ impl SimDevice {
     /// The lock, and the open file, once an access to a BAR would not have to wait for a reset
     /// (`vfio_pci_core_do_io_rw` takes the memory lock).
     fn lock_for_region(&self) -> Result<(MutexGuard<'_, State>, FileId), Errno> {
-        let state = self.host.lock_without(|kernel| kernel.functions()[self.number].memory_lock)?;
+        let mut state = self.host.lock_without(|kernel| kernel.functions()[self.number].memory_lock)?;
+        if matches!(state.holdings[self.number], Holding::Engine(_)) {
+            // Whoever asks the engine finds done what is due.
+            state.catch_up(self.host.now());
+        }
         let file = state.file(self.number)?;
         Ok((state, file))
     }
@@ -69,6 +73,7 @@ impl SimDevice {
         if end > size {
             return Err(Errno::INVAL);
         }
+        state.operations.accesses += 1;
         state.kernel.region_access(file, bar, offset).map_err(errno)
     }
 }
@@ -86,6 +91,7 @@ impl RawDevice for SimDevice {
     fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
         let mut state = self.host.lock_without(|kernel| kernel.functions()[self.number].device_lock)?;
         let file = state.file(self.number)?;
+        state.operations.config_reads += 1;
         state.kernel.config_read(file, offset, bytes).map_err(errno)
     }
 

@@ -51,6 +51,7 @@ impl State {
         let Some(transfer) = engine.finish() else {
             return;
         };
+        self.operations.dmas += 1;
         let mut bytes = engine.buffer[transfer.buffer.clone()].to_vec();
         // Without bus mastering, or asleep: nothing reaches the bus, and no IOMMU sees it.
         if !self.kernel.masters(device) {

@@ -8,6 +8,7 @@ use crate::bar_memory::{BarMemory, MemoryError};
 use crate::clock::Clock;
 use crate::cpu::Map;
 use crate::engine::Engine;
+use crate::operations::Operations;
 use crate::parts::{self, Named, Part};
 use barkeep_export::{Errno, Fault, WindowId};
 use barkeep_model::kernel::{Call, ExportId, FileId, Progress, Section, Task};
@@ -20,6 +21,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The I/O address space all devices of a VM share, among the specification's.
 pub(crate) const SPACE: usize = 0;
+/// See [`SimHost::grace`].
+const GRACE: u64 = 2_000_000_000;
 /// The iommufd context it belongs to.
 pub(crate) const CONTEXT: u8 = 0;
 
@@ -74,6 +77,8 @@ pub(crate) struct State {
     strike: bool,
     /// Nobody wants DMAs any more.
     pub ended: bool,
+    /// How much was asked so far.
+    pub operations: Operations,
 }
 
 /// The kernel and the devices of a VM.
@@ -109,6 +114,7 @@ impl SimHost {
             faults: Vec::new(),
             strike: false,
             ended: false,
+            operations: Operations::default(),
         };
         Ok(Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), clock }))
     }
@@ -129,6 +135,11 @@ impl SimHost {
         drop(self.lock());
     }
 
+    /// What the kernel and the devices were asked so far; `slots` is 0.
+    pub fn operations(&self) -> Operations {
+        self.lock_state().operations
+    }
+
     /// What the kernel still has that somebody opened or made, each by its name.
     pub fn left(&self) -> [(&'static str, u64); 3] {
         let [files, maps, exports, _, _] = self.lock().kernel.census();
@@ -139,20 +150,30 @@ impl SimHost {
         ]
     }
 
-    /// The lock, with every DMA carried out that is due.
+    /// The lock, with every DMA carried out that is overdue.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock_state();
-        state.catch_up(self.clock.now());
+        state.catch_up(self.now().saturating_sub(self.grace()));
         state
+    }
+
+    /// How long after it is due a DMA is carried out that no revoke meets and whose engine nobody
+    /// asks, nanoseconds. Where time goes on by itself a guest may be kept from its next instruction
+    /// for longer than a DMA takes, and what it does next is still what happens next.
+    pub(crate) fn grace(&self) -> u64 {
+        if self.clock.flows() { GRACE } else { 0 }
     }
 
     pub(crate) fn lock_state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells others that something they may wait for has changed.
+    /// Tells others that something they may wait for has changed. Where there is one thread nobody
+    /// waits, and what would wake nobody is a system call all the same.
     pub(crate) fn tell(&self) {
-        self.changed.notify_all();
+        if self.clock.flows() {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits for others, with the lock given back; `limit` in nanoseconds.
@@ -192,6 +213,7 @@ impl SimHost {
     /// The call's own; EDEADLK where it waits for what only its own thread could give.
     pub(crate) fn call(&self, call: &Call) -> Result<u64, Errno> {
         let mut state = self.lock();
+        state.operations.calls += 1;
         let mut task = state.kernel.start(call);
         loop {
             match state.step(&mut task, self.clock.now()) {

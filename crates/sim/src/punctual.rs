@@ -1,4 +1,4 @@
-//! Carries DMAs out when they are due, where time goes on by itself.
+//! Carries DMAs out that nobody asks after, where time goes on by itself.
 
 use crate::host::SimHost;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Punctual {
 fn carry_out(host: &SimHost) {
     let mut state = host.lock_state();
     while !state.ended {
-        let now = host.now();
+        let now = host.now().saturating_sub(host.grace());
         state.catch_up(now);
         let left = state.next_due().map(|due| due.saturating_sub(now));
         state = host.wait(state, left);

@@ -5,6 +5,7 @@ use barkeep_export::{Errno, Importer, WindowId};
 use barkeep_model::kernel::VmaId;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The memory of a window, as a mapping of it in the VMM's process reaches it.
@@ -52,6 +53,7 @@ struct Backing {
 pub struct Slots {
     ram: Vec<Range<u64>>,
     backings: RwLock<BTreeMap<WindowId, Backing>>,
+    changes: AtomicU64,
 }
 
 const PAGE: u64 = 4096;
@@ -60,7 +62,7 @@ impl Slots {
     /// Those of RAM only.
     pub fn new(ram: &barkeep_platform::Ram) -> Self {
         let ram = ram.ranges().iter().map(|range| range.start..range.start + range.size).collect();
-        Self { ram, backings: RwLock::default() }
+        Self { ram, backings: RwLock::default(), changes: AtomicU64::new(0) }
     }
 
     /// Names the memory of a window of `size` bytes.
@@ -77,6 +79,11 @@ impl Slots {
         self.backings.write().unwrap_or_else(PoisonError::into_inner).insert(window, backing);
     }
 
+    /// How often a slot was to be set or deleted.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
     /// What a slot has at an address: its memory, and where in it that is.
     pub fn find(&self, address: u64) -> Option<(Arc<dyn WindowMemory>, u64)> {
         let backings = self.backings.read().unwrap_or_else(PoisonError::into_inner);
@@ -91,6 +98,7 @@ impl Slots {
 /// `KVM_SET_USER_MEMORY_REGION`: `kvm_set_memory_region`.
 impl Importer for Slots {
     fn map(&self, window: WindowId, address: u64) -> Result<(), Errno> {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         let mut backings = self.backings.write().unwrap_or_else(PoisonError::into_inner);
         let size = backings.get(&window).ok_or(Errno::NOENT)?.size;
         if !address.is_multiple_of(PAGE) || !size.is_multiple_of(PAGE) {
@@ -111,6 +119,7 @@ impl Importer for Slots {
     }
 
     fn unmap(&self, window: WindowId, _address: u64) -> Result<u64, Errno> {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         let mut backings = self.backings.write().unwrap_or_else(PoisonError::into_inner);
         let backing = backings.get_mut(&window).ok_or(Errno::NOENT)?;
         // A slot that is not set cannot be deleted.

@@ -26,6 +26,8 @@ pub struct Timeline {
     clock: VirtualClock,
     /// By time, and among those of the same time by the order they were planned in.
     due: Mutex<BTreeMap<(u64, u64), Act>>,
+    /// The time of the first of them, [`NEVER`] without one: asked at every step, and without the lock.
+    first_due: AtomicU64,
     planned: AtomicU64,
     others: OnceLock<Weak<dyn Others>>,
     host: OnceLock<Weak<SimHost>>,
@@ -33,12 +35,22 @@ pub struct Timeline {
     draw: Mutex<ChaCha8Rng>,
 }
 
+/// No time.
+const NEVER: u64 = u64::MAX;
+
+/// Who is asked at every step: found once for as long as somebody waits.
+struct Party {
+    host: Option<Arc<SimHost>>,
+    others: Option<Arc<dyn Others>>,
+}
+
 impl Timeline {
     /// Time goes on from where `clock` is; the same `seed` draws the same.
     pub fn new(clock: VirtualClock, seed: u64) -> Self {
         let draw = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
-        let (due, planned, busy) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        Self { clock, due, planned, others: OnceLock::new(), host: OnceLock::new(), busy, draw }
+        let (due, first_due) = (Mutex::default(), AtomicU64::new(NEVER));
+        let (planned, busy) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { clock, due, first_due, planned, others: OnceLock::new(), host: OnceLock::new(), busy, draw }
     }
 
     /// Names those who go on while somebody waits; once.
@@ -80,18 +92,21 @@ impl Timeline {
     /// Has `act` done `ns` from now, or as soon after that as somebody waits.
     pub fn after(&self, ns: u64, act: Act) {
         let at = (self.now().saturating_add(ns), self.planned.fetch_add(1, Ordering::Relaxed));
-        lock(&self.due).insert(at, act);
+        let mut due = lock(&self.due);
+        due.insert(at, act);
+        self.note_first(&due);
     }
 
     /// Lets others go on until something is so; gives up, and gives false, after so many
     /// nanoseconds or once nothing can happen any more.
     pub fn wait(&self, at_most_ns: u64, mut until: impl FnMut() -> bool) -> bool {
         let limit = self.now().saturating_add(at_most_ns);
+        let party = self.party();
         loop {
             if until() {
                 return true;
             }
-            if self.now() >= limit || !self.go_on(None) {
+            if self.now() >= limit || !self.go_on(&party, None) {
                 return false;
             }
         }
@@ -99,8 +114,7 @@ impl Timeline {
 
     /// One thing: what is due, else a step of somebody who can, else time goes on to where
     /// there is something (or to `limit`). False if there is nothing, ever.
-    fn go_on(&self, limit: Option<u64>) -> bool {
-        let host = self.host.get().and_then(Weak::upgrade);
+    fn go_on(&self, Party { host, others }: &Party, limit: Option<u64>) -> bool {
         let dma = host.as_ref().and_then(|host| host.next_due());
         if let Some(host) = host
             && dma.is_some_and(|due| due <= self.now())
@@ -112,12 +126,12 @@ impl Timeline {
             act();
             return true;
         }
-        if let Some(ns) = self.turn() {
+        if let Some(ns) = others.as_ref().and_then(|others| others.turn(self)) {
             self.spend(ns);
             return true;
         }
-        let planned = lock(&self.due).keys().next().map(|&(at, _)| at);
-        let wakes = self.others().and_then(|others| others.wakes());
+        let planned = Some(self.first_due.load(Ordering::Relaxed)).filter(|due| *due != NEVER);
+        let wakes = others.as_ref().and_then(|others| others.wakes());
         let next = [planned, wakes, dma, limit].into_iter().flatten().min();
         let Some(next) = next else {
             return false;
@@ -127,17 +141,23 @@ impl Timeline {
     }
 
     fn take_due(&self) -> Option<Act> {
+        if self.first_due.load(Ordering::Relaxed) > self.now() {
+            return None;
+        }
         let mut due = lock(&self.due);
-        let first = due.first_entry()?;
-        (first.key().0 <= self.now()).then(|| first.remove())
+        let (_, act) = due.pop_first()?;
+        self.note_first(&due);
+        Some(act)
     }
 
-    fn turn(&self) -> Option<u64> {
-        self.others()?.turn(self)
+    fn note_first(&self, due: &BTreeMap<(u64, u64), Act>) {
+        let first = due.keys().next().map_or(NEVER, |&(at, _)| at);
+        self.first_due.store(first, Ordering::Relaxed);
     }
 
-    fn others(&self) -> Option<Arc<dyn Others>> {
-        self.others.get()?.upgrade()
+    fn party(&self) -> Party {
+        let host = self.host.get().and_then(Weak::upgrade);
+        Party { host, others: self.others.get().and_then(Weak::upgrade) }
     }
 
     fn spend(&self, ns: u64) {
@@ -154,8 +174,9 @@ impl Clock for Timeline {
     /// Others go on meanwhile.
     fn sleep(&self, ns: u64) {
         let until = self.now().saturating_add(ns);
+        let party = self.party();
         while self.now() < until {
-            self.go_on(Some(until));
+            self.go_on(&party, Some(until));
         }
     }
 

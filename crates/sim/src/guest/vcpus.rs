@@ -55,6 +55,12 @@ enum Hold {
 
 struct Vcpu {
     doing: Doing,
+    faults: Faults,
+}
+
+/// What a vCPU has met. While it is away its own copy counts: nobody else's step touches it.
+#[derive(Clone, Copy, Default)]
+struct Faults {
     efaults: Efaults,
     /// Every device is to be looked at anew before its next access.
     suspects: bool,
@@ -78,7 +84,7 @@ impl Guest {
     pub fn new(board: Arc<Board>, slots: Arc<Slots>, vcpus: u16, console: Box<dyn Write + Send>) -> Self {
         // Commands and answers need no doorbell here.
         let bus = board.bus(None, console);
-        let idle = || Vcpu { doing: Doing::Waiting, efaults: Efaults::default(), suspects: false };
+        let idle = || Vcpu { doing: Doing::Waiting, faults: Faults::default() };
         let vcpus: Vec<Vcpu> = std::iter::repeat_with(idle).take(vcpus.into()).collect();
         let state = Mutex::new(State { probe: Probe::new(vcpus.len()), vcpus });
         Self { board, bus, slots, state }
@@ -140,7 +146,7 @@ impl Guest {
     }
 
     /// One of those who can go on, now away.
-    fn pick(&self, timeline: &Timeline) -> Option<(usize, Job)> {
+    fn pick(&self, timeline: &Timeline) -> Option<(usize, Faults, Job)> {
         let mut state = self.state();
         let can = |vcpu: &Vcpu| match &vcpu.doing {
             Doing::Busy(_) => true,
@@ -154,8 +160,9 @@ impl Guest {
             1 => candidates().next()?,
             several => candidates().nth(timeline.draw(several))?,
         };
-        match std::mem::replace(&mut state.vcpus[n].doing, Doing::Away) {
-            Doing::Busy(job) | Doing::Sleeping(_, job) | Doing::Held(_, job) => Some((n, job)),
+        let vcpu = &mut state.vcpus[n];
+        match std::mem::replace(&mut vcpu.doing, Doing::Away) {
+            Doing::Busy(job) | Doing::Sleeping(_, job) | Doing::Held(_, job) => Some((n, vcpu.faults, job)),
             Doing::Waiting | Doing::Away | Doing::Answered(_) | Doing::Halted => None,
         }
     }
@@ -163,12 +170,12 @@ impl Guest {
 
 impl Others for Guest {
     fn turn(&self, timeline: &Timeline) -> Option<u64> {
-        let (number, mut job) = self.pick(timeline)?;
-        let mut access = Access { guest: self, timeline, vcpu: number, ns: STEP_NS, hold: None };
+        let (number, faults, mut job) = self.pick(timeline)?;
+        let mut access = Access { guest: self, timeline, vcpu: number, faults, ns: STEP_NS, hold: None };
         // Without the lock: an access may wait, and then the others go on.
         let step = job.step(&mut access);
-        let Access { ns, hold, .. } = access;
-        self.state().vcpus[number].doing = match (step, hold) {
+        let Access { faults, ns, hold, .. } = access;
+        let doing = match (step, hold) {
             (Step::Again, Some(Hold::Lock)) => Doing::Sleeping(timeline.now() + LOOK_AGAIN_NS, job),
             (Step::Again, Some(hold)) => Doing::Held(hold, job),
             (Step::Went | Step::Again, _) => Doing::Busy(job),
@@ -176,6 +183,7 @@ impl Others for Guest {
             (Step::Over(answer), _) => Doing::Answered(answer),
             (Step::Halted, _) => Doing::Halted,
         };
+        self.state().vcpus[number] = Vcpu { doing, faults };
         Some(ns)
     }
 
@@ -199,6 +207,7 @@ struct Access<'a> {
     guest: &'a Guest,
     timeline: &'a Timeline,
     vcpu: usize,
+    faults: Faults,
     /// What it takes.
     ns: u64,
     /// What it has to wait for.
@@ -213,36 +222,31 @@ impl Access<'_> {
 
     /// What is due before any access.
     fn begin(&mut self) -> Result<(), Again> {
-        let suspects = self.guest.state().vcpus[self.vcpu].suspects;
-        if !suspects {
+        if !self.faults.suspects {
             return Ok(());
         }
         if !self.guest.over(Hold::OfAny) {
             return Err(self.held(Hold::OfAny));
         }
-        self.guest.state().vcpus[self.vcpu].suspects = false;
+        self.faults.suspects = false;
         efault::suspect_all(self.vcpu as u16, self.guest.board.driver());
         Ok(())
     }
 
     /// What becomes of an access to memory, or to what is behind a slot.
     fn outcome(&mut self, memory: Result<(), Errno>) -> Result<(), Again> {
-        let mut state = self.guest.state();
-        let vcpu = &mut state.vcpus[self.vcpu];
         match memory {
             Ok(()) => {
-                vcpu.efaults.over();
+                self.faults.efaults.over();
                 Ok(())
             }
             // A page fault waits for the lock.
-            Err(Errno::DEADLK) => {
-                drop(state);
-                Err(self.held(Hold::Lock))
-            }
+            Err(Errno::DEADLK) => Err(self.held(Hold::Lock)),
             Err(_) => {
                 self.ns = EXIT_NS;
                 let board = &self.guest.board;
-                vcpu.suspects = vcpu.efaults.met(self.vcpu as u16, board.driver(), board.journal());
+                let met = self.faults.efaults.met(self.vcpu as u16, board.driver(), board.journal());
+                self.faults.suspects = met;
                 Err(Again)
             }
         }
