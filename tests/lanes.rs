@@ -67,6 +67,40 @@ fn the_main_job_in_lane_model() {
     SIMULATED.told(&journal);
 }
 
+/// The specification and a real kernel, a simulated device and an emulated one: the same events, one
+/// by one. What the testbed and the kernel add of their own is left out, and what is counted as left
+/// over is each lane's.
+#[test]
+fn the_main_job_in_the_lab_tells_what_lane_model_tells() {
+    let Some(kernel) = gate::kernel(gate::PLAIN) else { return };
+    let bench = Bench::new();
+    bench.run_lab(&kernel, &[], &["run"]).ended(0);
+    let lab = bench.journal();
+    let model = passes(&[
+        "run",
+        "--lane",
+        "model",
+        "--device",
+        "nvme=sim:memory,registers=on",
+        "--device",
+        "edu=sim:dma",
+    ]);
+    let (lab, model) = (bare(&lab), bare(&model));
+    let differ = lab.iter().zip(&model).find(|(lab, model)| lab != model);
+    assert!(differ.is_none(), "{differ:?}");
+    assert_eq!(lab.len(), model.len());
+}
+
+/// Each event without times, addresses, and by what it was seen.
+fn bare(journal: &Journal) -> Vec<Value> {
+    const FIELDS: [&str; 8] = ["kind", "phase", "actor", "trigger", "bar", "size", "errno", "result"];
+    let own = |event: &&Value| {
+        event["actor"] != "lab" && event["kind"] != "kernel_log" && event["kind"] != "leftover"
+    };
+    let strip = |event: &Value| FIELDS.iter().map(|field| event[field].clone()).collect::<Value>();
+    journal.events.iter().filter(own).map(strip).collect()
+}
+
 #[test]
 fn lane_model_is_the_same_byte_for_byte() {
     for words in [&["run", "--lane", "model"][..], &["replay", "hammer", "--lane", "model"]] {

@@ -111,7 +111,9 @@ impl State {
         match &self.holdings[device] {
             Holding::Memory { bar: own, memory } if *own == bar => memory.read(offset, bytes),
             Holding::Engine(engine) if bar == 0 => engine.read(offset, bytes),
-            Holding::Memory { .. } | Holding::Engine(_) => bytes.fill(0xff),
+            // Registers that hold nothing.
+            Holding::Memory { .. } => bytes.fill(0),
+            Holding::Engine(_) => bytes.fill(0xff),
         }
     }
 

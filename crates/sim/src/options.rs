@@ -11,7 +11,8 @@ const PREFIX: &str = "sim:";
 /// The kinds there are.
 const KINDS: [&str; 2] = ["memory", "dma"];
 /// The keys of `sim:memory`.
-const MEMORY_KEYS: [&str; 9] = ["size", "bar", "flr", "af", "pm", "msix", "vf", "reset", "reset-time"];
+const MEMORY_KEYS: [&str; 10] =
+    ["size", "bar", "registers", "flr", "af", "pm", "msix", "vf", "reset", "reset-time"];
 /// The keys of `sim:dma`.
 const DMA_KEYS: [&str; 1] = ["delay"];
 
@@ -21,6 +22,10 @@ pub const LEAST_SIZE: u64 = 512;
 pub const MOST_SIZE: u64 = 64 << 30;
 /// The smallest BAR that has room for an MSI-X table between two windows, bytes.
 pub const LEAST_SIZE_WITH_MSIX: u64 = 16 << 10;
+/// Bytes of the register BAR.
+pub const REGISTERS_SIZE: u64 = 8 << 10;
+/// The register BAR is a 64-bit one and takes two registers.
+const FIRST_BAR_BESIDE_REGISTERS: u8 = 2;
 /// The longest time an option may name: longer than the 60 s the kernel waits for a reset.
 pub const MOST_TIME: Duration = Duration::from_secs(600);
 
@@ -49,6 +54,8 @@ pub struct MemoryOptions {
     pub size: u64,
     /// Index of the BAR, 0–4: it is a 64-bit one, whose upper half takes the next register.
     pub bar: u8,
+    /// BAR 0 is [`REGISTERS_SIZE`] bytes of registers, all 0, beside the memory.
+    pub registers: bool,
     /// It has the PCIe capability, and DEVCAP says FLR.
     pub flr: bool,
     /// It has the AF capability, with FLR and TP.
@@ -70,6 +77,7 @@ impl Default for MemoryOptions {
         Self {
             size: 16 << 20,
             bar: 2,
+            registers: false,
             flr: true,
             af: false,
             pm: Pm::NoSoftReset,
@@ -144,6 +152,9 @@ pub enum OptionError {
     /// A table that has no room.
     #[error("msix=on needs a BAR of at least 16K: the table's pages lie in its middle")]
     NoRoomForMsix,
+    /// Registers where the memory is.
+    #[error("registers=on takes BAR 0 and its upper half, so bar={0} is not free; give bar=2 to 4")]
+    NoRoomForRegisters(u8),
     /// A name that is none.
     #[error("the name before `=sim:` is empty")]
     Name,
@@ -189,6 +200,7 @@ fn memory<'a>(words: impl Iterator<Item = &'a str>) -> Result<MemoryOptions, Opt
         match key {
             "size" => options.size = size(value)?,
             "bar" => options.bar = bar(value)?,
+            "registers" => options.registers = switch("registers", value)?,
             "flr" => options.flr = switch("flr", value)?,
             "af" => options.af = switch("af", value)?,
             "pm" => options.pm = pm(value)?,
@@ -202,6 +214,9 @@ fn memory<'a>(words: impl Iterator<Item = &'a str>) -> Result<MemoryOptions, Opt
     })?;
     if options.msix && options.size < LEAST_SIZE_WITH_MSIX {
         return Err(OptionError::NoRoomForMsix);
+    }
+    if options.registers && options.bar < FIRST_BAR_BESIDE_REGISTERS {
+        return Err(OptionError::NoRoomForRegisters(options.bar));
     }
     Ok(options)
 }
@@ -300,11 +315,12 @@ mod tests {
     #[test]
     fn every_option_arrives() {
         assert_eq!(memory("sim:memory"), MemoryOptions::default());
-        let text = "sim:memory,size=64G,bar=0,flr=off,af=on,pm=soft-reset,msix=on,vf=on,reset=fails,\
+        let text = "sim:memory,size=64G,bar=3,registers=on,flr=off,af=on,pm=soft-reset,msix=on,vf=on,reset=fails,\
                     reset-time=2s";
         let all = MemoryOptions {
             size: 64 << 30,
-            bar: 0,
+            bar: 3,
+            registers: true,
             flr: false,
             af: true,
             pm: Pm::SoftReset,
@@ -350,6 +366,7 @@ mod tests {
             ("sim:memory,reset-time=1h", &["reset-time=1h", "50ms"]),
             ("sim:memory,reset-time=601s", &["at most 600s"]),
             ("sim:memory,msix=on,size=4K", &["at least 16K"]),
+            ("sim:memory,registers=on,bar=1", &["bar=1", "bar=2 to 4"]),
             ("=sim:memory", &["name", "empty"]),
         ] {
             let error = text.parse::<SimOption>().unwrap_err().to_string();

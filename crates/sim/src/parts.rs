@@ -1,7 +1,7 @@
 //! From options to the machine the specification runs on.
 
 use crate::config_space::ConfigSpace;
-use crate::options::{DmaOptions, Kind, MemoryOptions, Pm};
+use crate::options::{DmaOptions, Kind, MemoryOptions, Pm, REGISTERS_SIZE};
 use barkeep_journal::DeviceAddress;
 use barkeep_model::hardware::{BusReset, Device, Hardware, ResetMethod};
 use barkeep_pci::header;
@@ -81,8 +81,9 @@ pub fn hardware(devices: &[Named]) -> Hardware {
         device.name.clone_from(&named.name);
         device.set = number as u8;
         let start = HOST_ADDRESS_STEP * (number as u64 + 1);
-        for (address, size) in device.bar_addresses.iter_mut().zip(device.bar_sizes) {
-            *address = if size > 0 { start } else { 0 };
+        for (bar, size) in device.bar_sizes.into_iter().enumerate() {
+            let apart = HOST_ADDRESS_STEP / 8 * bar as u64;
+            device.bar_addresses[bar] = if size > 0 { start + apart } else { 0 };
         }
         device
     };
@@ -90,9 +91,12 @@ pub fn hardware(devices: &[Named]) -> Hardware {
 }
 
 fn memory(options: &MemoryOptions) -> Device {
-    let MemoryOptions { size, bar, flr, af, pm, msix, vf, reset_fails, reset_time } = *options;
+    let MemoryOptions { size, bar, registers, flr, af, pm, msix, vf, reset_fails, reset_time } = *options;
     let mut space = ConfigSpace::new(MEMORY_IDS.0, MEMORY_IDS.1, CLASS_MEMORY);
     space.bar(bar, BarKind::Memory64, true);
+    if registers {
+        space.bar(0, BarKind::Memory64, false);
+    }
     // Always there, as on every device of today: what `flr` is about is DEVCAP.
     space.pcie(flr);
     match pm {
@@ -113,8 +117,12 @@ fn memory(options: &MemoryOptions) -> Device {
     // way through D3hot resets; on the root bus there is no bridge to reset the bus by.
     let methods = [(flr, ResetMethod::Flr), (af, ResetMethod::AfFlr), (pm == Pm::SoftReset, ResetMethod::Pm)];
     Device {
-        bar_sizes: std::array::from_fn(|index| if index == usize::from(bar) { size } else { 0 }),
-        mappable: std::array::from_fn(|index| index == usize::from(bar)),
+        bar_sizes: std::array::from_fn(|index| match index {
+            0 if registers => REGISTERS_SIZE,
+            _ if index == usize::from(bar) => size,
+            _ => 0,
+        }),
+        mappable: std::array::from_fn(|index| index == usize::from(bar) || registers && index == 0),
         virtual_function: vf,
         reset_methods: methods.iter().filter(|(has, _)| *has).map(|(_, method)| *method).collect(),
         memory_bar: Some(bar),
