@@ -179,6 +179,20 @@ pub struct Seen {
     pub words: Vec<(u8, Vec<u64>)>,
 }
 
+impl Seen {
+    /// As [`Self::buffers`] and [`Self::maps`] have it: 0, or the errno's number.
+    #[must_use]
+    pub fn outcome<T>(result: Result<T, Errno>) -> u16 {
+        result.map_or_else(|errno| errno.number() as u16, |_| 0)
+    }
+
+    /// As [`Self::words`] has it: the word, or the errno's number in the upper half.
+    #[must_use]
+    pub fn word(result: Result<u32, Errno>) -> u64 {
+        result.map_or_else(|errno| (errno.number() as u64) << 32, u64::from)
+    }
+}
+
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -24,20 +24,19 @@ impl Hands {
             buffers: self
                 .buffers
                 .full()
-                .map(|(number, buffer)| (number, errno_of(self.probe.try_all_of(buffer))))
+                .map(|(number, buffer)| (number, Seen::outcome(self.probe.try_all_of(buffer))))
                 .collect(),
-            maps: self.maps.full().map(|(number, map)| (number, errno_of(map.mapping.read(0)))).collect(),
+            maps: self
+                .maps
+                .full()
+                .map(|(number, map)| (number, Seen::outcome(map.mapping.read(0))))
+                .collect(),
             registers: files().map(|(number, file, site)| (number, registers(file, site))).collect(),
             words: files()
                 .filter_map(|(number, file, site)| Some((number, words(file, site, site.facts.memory_bar?))))
                 .collect(),
         }
     }
-}
-
-/// 0, or the number.
-fn errno_of<T>(result: Result<T, Errno>) -> u16 {
-    result.map_or_else(|errno| errno.number() as u16, |_| 0)
 }
 
 fn registers(file: &DeviceFile, site: &Site) -> u16 {
@@ -53,9 +52,6 @@ fn registers(file: &DeviceFile, site: &Site) -> u16 {
 }
 
 fn words(file: &DeviceFile, site: &Site, bar: u8) -> Vec<u64> {
-    let word = |offset: &u64| match file.region_read(bar, *offset) {
-        Ok(word) => u64::from(word),
-        Err(errno) => (errno.number() as u64) << 32,
-    };
+    let word = |offset: &u64| Seen::word(file.region_read(bar, *offset));
     site.facts.watched.iter().map(word).collect()
 }

@@ -134,12 +134,7 @@ impl Kernel {
             Some(export) => (export.size(), export.revoked, export.ranges.len()),
             None => return Err(Errno::EBADF),
         };
-        if size <= start + (length - 1) && self.follows(Rule::SliceBeyond) {
-            return Err(Errno::EINVAL);
-        }
-        if !self.profile().iommufd_imports() {
-            return Err(Errno::EINVAL);
-        }
+        self.check_import(size, start, length)?;
         if revoked && self.follows(Rule::MapFileWhileRevoked) {
             return Err(Errno::ENODEV);
         }
@@ -153,6 +148,15 @@ impl Kernel {
         Ok(PagesId(put(&mut self.pages, pages)))
     }
 
+    /// `iopt_alloc_dmabuf_pages` before its attach: whether iommufd takes that part of a dma-buf of
+    /// `size` bytes.
+    fn check_import(&mut self, size: u64, start: u64, length: u64) -> Result<(), Errno> {
+        if size <= start + (length - 1) && self.follows(Rule::SliceBeyond) {
+            return Err(Errno::EINVAL);
+        }
+        if self.profile().iommufd_imports() { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
     /// The same of a dma-buf that is not vfio-pci's: it can be attached, and then it is not known
     /// where it lies.
     pub(super) fn map_foreign(
@@ -164,12 +168,7 @@ impl Kernel {
         iova: u64,
     ) -> Result<u64, Errno> {
         check_slice(start, length, iova)?;
-        if size <= start + (length - 1) && self.follows(Rule::SliceBeyond) {
-            return Err(Errno::EINVAL);
-        }
-        if !self.profile().iommufd_imports() {
-            return Err(Errno::EINVAL);
-        }
+        self.check_import(size, start, length)?;
         if self.follows(Rule::ForeignBuffer) {
             return Err(Errno::EOPNOTSUPP);
         }

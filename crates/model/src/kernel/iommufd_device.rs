@@ -28,7 +28,9 @@ pub enum Target {
 
 /// Devices and spaces.
 impl Kernel {
-    fn group(&self, device: usize) -> impl Iterator<Item = usize> {
+    /// The devices of a device's IOMMU group, which are those of its reset set, in the order in which
+    /// they were bound.
+    pub(super) fn group(&self, device: usize) -> impl Iterator<Item = usize> {
         let set = self.device(device).set;
         (0..self.functions.len()).filter(move |other| self.device(*other).set == set)
     }

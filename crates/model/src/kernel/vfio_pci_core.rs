@@ -358,8 +358,7 @@ impl Kernel {
 
     /// The devices of a device's set, in the order in which they were bound.
     fn members(&self, device: usize) -> Vec<usize> {
-        let set = self.device(device).set;
-        (0..self.functions.len()).filter(|other| self.device(*other).set == set).collect()
+        self.group(device).collect()
     }
 
     /// Owned, not busy, and then revoked, one member after the other: a later one that refuses

@@ -20,8 +20,11 @@ impl Process {
         let maps = numbered(&self.maps);
         let files = numbered(&self.files);
         Seen {
-            buffers: buffers.into_iter().map(|(at, id)| (at, errno_of(self.attach(id)))).collect(),
-            maps: maps.into_iter().map(|(at, id)| (at, errno_of(self.kernel.cpu_access(id, 0)))).collect(),
+            buffers: buffers.into_iter().map(|(at, id)| (at, Seen::outcome(self.attach(id)))).collect(),
+            maps: maps
+                .into_iter()
+                .map(|(at, id)| (at, Seen::outcome(self.kernel.cpu_access(id, 0))))
+                .collect(),
             registers: files.iter().map(|&(at, id)| (at, self.registers(id))).collect(),
             words: files.iter().filter_map(|&(at, id)| Some((at, self.words(id)?))).collect(),
         }
@@ -55,9 +58,9 @@ impl Process {
         let device = self.kernel.file(file)?.device;
         let facts = self.kernel.hardware().devices[device].clone();
         let bar = facts.memory_bar?;
-        let word = |offset: &u64| match self.kernel.region_access(file, bar, *offset) {
-            Ok(target) => u64::from(self.word_at(target)),
-            Err(errno) => (errno.number() as u64) << 32,
+        let word = |offset: &u64| {
+            let target = self.kernel.region_access(file, bar, *offset);
+            Seen::word(target.map(|target| self.word_at(target)))
         };
         Some(facts.watched.iter().map(word).collect())
     }
@@ -65,9 +68,4 @@ impl Process {
 
 fn numbered<T: Copy>(registers: &[Option<T>]) -> Vec<(u8, T)> {
     registers.iter().enumerate().filter_map(|(at, id)| Some((at as u8, (*id)?))).collect()
-}
-
-/// 0, or the number.
-fn errno_of<T>(result: Result<T, Errno>) -> u16 {
-    result.map_or_else(|errno| errno.number() as u16, |_| 0)
 }
