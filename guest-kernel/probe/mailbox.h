@@ -66,6 +66,9 @@
 #define OP_HALT 13
 /* no result: executes an undefined instruction, to see that exceptions are reported */
 #define OP_TRAP 14
+/* outage word, address, bell (0: none), its value, stop word (0: none), pause in ns, longest wait
+   in ns -> WATCH_* */
+#define OP_WATCH 15
 
 /* OP_EDU_START's direction, as edu's command register has it. */
 #define EDU_FROM_MEMORY 0
@@ -91,6 +94,13 @@
 #define HAMMER_FIRST_WRITTEN 10
 #define HAMMER_FIRST_READ 11
 #define HAMMER_FIRST_OFFSET 12
+
+/* Which result word of OP_WATCH is what; the three in the middle only if it was seen. */
+#define WATCH_SEEN 0
+#define WATCH_VALUE 1
+#define WATCH_BEFORE 2
+#define WATCH_AFTER 3
+#define WATCH_LOOKS 4
 
 /* How a page is walked: this many u32 cells, this many bytes apart. */
 #define HAMMER_CELLS 64

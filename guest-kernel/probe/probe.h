@@ -75,8 +75,9 @@ u64 memory_fill(const u64 *args);
 u64 memory_verify(const u64 *args, u64 *results);
 u64 memory_copy(const u64 *args);
 
-/* hammer.c */
+/* hammer.c, watch.c: as those of memory.c */
 u64 hammer(const u64 *args, u64 *results);
+u64 watch(const u64 *args, u64 *results);
 
 /* served.c, commands.c */
 extern int served;

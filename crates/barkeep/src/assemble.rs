@@ -3,12 +3,16 @@
 
 use crate::cli::{DeviceOption, P2p};
 use crate::exit::{Exit, UsageExt, wrong};
-use barkeep_export::{Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Window, WindowId};
-use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_export::{
+    Administrator, Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Window, WindowId,
+};
+use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::{self, exportable};
 use barkeep_platform::map::{MMIO32, MMIO64};
 use barkeep_platform::{Board, BoardError, BoardParts, Ram};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to be done just before a device is closed.
 pub type BeforeClose = Box<dyn Fn() + Send + Sync>;
@@ -47,6 +51,12 @@ pub trait Supply {
     /// It cannot be mapped.
     fn back(&self, device: &Self::Device, id: WindowId, window: &windows::Window) -> anyhow::Result<()>;
 
+    /// Who administers the machine the devices are of.
+    fn administrator(&self) -> Arc<dyn Administrator>;
+
+    /// Lets time pass, as it goes in this lane.
+    fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync>;
+
     /// Makes the device known to whoever else has to know it, and gives what makes them let go
     /// of it.
     ///
@@ -67,6 +77,21 @@ pub struct ExportError {
     pub error: anyhow::Error,
 }
 
+/// The devices of a VM, and those beside it that an administrator may act on.
+#[derive(Clone, Copy)]
+pub struct Named<'a> {
+    /// In the VM, in the order of its numbers.
+    pub devices: &'a [DeviceOption],
+    /// Not in the VM.
+    pub others: &'a [DeviceOption],
+}
+
+impl Named<'_> {
+    fn others(&self) -> BTreeMap<String, DeviceAddress> {
+        self.others.iter().map(|other| (other.name.clone(), other.address)).collect()
+    }
+}
+
 /// Puts it together. `supply` has the slots of `ram` already.
 ///
 /// # Errors
@@ -74,7 +99,7 @@ pub struct ExportError {
 pub fn assemble(
     supply: &impl Supply,
     ram: Arc<Ram>,
-    devices: &[DeviceOption],
+    named: Named<'_>,
     p2p: P2p,
     faults: Option<Box<dyn FaultSource>>,
     journal: &Journal,
@@ -82,11 +107,21 @@ pub fn assemble(
     let (space, slots) = (supply.space(), supply.slots());
     map_ram(&ram, &*space, journal)?;
     let mut functions = Vec::new();
-    for (index, option) in devices.iter().enumerate() {
+    for (index, option) in named.devices.iter().enumerate() {
         let function = open(supply, index as u16, option, p2p, journal)?;
         functions.push((option.name.clone(), Arc::new(function)));
     }
-    let parts = BoardParts { journal: journal.clone(), ram, space, slots, devices: functions, faults };
+    let parts = BoardParts {
+        journal: journal.clone(),
+        ram,
+        space,
+        slots,
+        devices: functions,
+        faults,
+        administrator: supply.administrator(),
+        others: named.others(),
+        sleep: supply.sleep(),
+    };
     Board::new(parts).map_err(|error| match error {
         BoardError::Windows(_) => wrong(Exit::Usage, error.to_string()),
         BoardError::OutageWords(_) => error.into(),

@@ -5,13 +5,14 @@ use crate::cli::DeviceOption;
 use crate::exit::UsageExt;
 use crate::leftovers;
 use anyhow::Context;
-use barkeep_export::{Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
+use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
 use barkeep_journal::Journal;
 use barkeep_pci::windows::Window;
 use barkeep_sim::guest::{self, Mapping};
-use barkeep_sim::{Named, Reach, SimDevice, SimFaults, SimHost, SimSpace, parts};
+use barkeep_sim::{Named, Reach, SimAdministrator, SimDevice, SimFaults, SimHost, SimSpace, parts};
 use barkeep_vmm::Slots;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Memory slots that take a window of a simulated device.
 pub trait TakeWindow: Importer + 'static {
@@ -101,6 +102,15 @@ impl<S: TakeWindow> Supply for SimSupply<S> {
     fn back(&self, device: &SimDevice, id: WindowId, window: &Window) -> anyhow::Result<()> {
         let taken = self.slots.take(&self.host, parts::number(device.address()), id, window);
         taken.usage(format!("cannot map {:#x} bytes of a simulated BAR", window.size))
+    }
+
+    fn administrator(&self) -> Arc<dyn Administrator> {
+        Arc::new(SimAdministrator(Arc::clone(&self.host)))
+    }
+
+    fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {
+        let host = Arc::clone(&self.host);
+        Arc::new(move |time| host.sleep(time))
     }
 
     /// Nobody else holds a simulated device file.

@@ -4,18 +4,20 @@ use crate::assemble::{BeforeClose, ExportError, Supply};
 use crate::cli::DeviceOption;
 use crate::exit::UsageExt;
 use anyhow::Context;
-use barkeep_export::{Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
-use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
+use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::Window;
-use barkeep_vfio::{Device, DeviceError, FaultLog, Space};
+use barkeep_vfio::{Device, DeviceError, FaultLog, Signals, Space, Sysfs};
 use barkeep_vmm::{KvmVfio, Shell, Slots};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The supply of lanes `lab` and `host`.
 pub struct VfioSupply {
     space: Arc<Space>,
     slots: Arc<Slots>,
     kvm_vfio: Arc<KvmVfio>,
+    signals: Mutex<Vec<(DeviceAddress, Signals)>>,
 }
 
 impl VfioSupply {
@@ -25,7 +27,13 @@ impl VfioSupply {
     /// KVM was built without VFIO support.
     pub fn new(space: Space, shell: &Shell) -> anyhow::Result<Self> {
         let kvm_vfio = Arc::new(KvmVfio::new(shell.vm()).context("KVM makes no VFIO device")?);
-        Ok(Self { space: Arc::new(space), slots: Arc::clone(shell.slots()), kvm_vfio })
+        let slots = Arc::clone(shell.slots());
+        Ok(Self { space: Arc::new(space), slots, kvm_vfio, signals: Mutex::default() })
+    }
+
+    /// What the kernel tells of the devices that were opened.
+    pub fn into_signals(self) -> Vec<(DeviceAddress, Signals)> {
+        self.signals.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,7 +49,10 @@ impl Supply for VfioSupply {
     }
 
     fn open(&self, option: &DeviceOption) -> anyhow::Result<Arc<Device>> {
-        Device::open(option.address, &self.space).map(Arc::new).usage("cannot pass a device through")
+        let device = Device::open(option.address, &self.space).usage("cannot pass a device through")?;
+        let signals = device.signals().try_clone().context("cannot duplicate an event")?;
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner).push((option.address, signals));
+        Ok(Arc::new(device))
     }
 
     fn export(&self, device: &Device, id: WindowId, window: &Window) -> Result<(), ExportError> {
@@ -59,6 +70,14 @@ impl Supply for VfioSupply {
         let host = device.map(window).usage("cannot pass a device through")?;
         self.slots.add_window(id, host, window.size);
         Ok(())
+    }
+
+    fn administrator(&self) -> Arc<dyn Administrator> {
+        Arc::new(Sysfs)
+    }
+
+    fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {
+        Arc::new(std::thread::sleep)
     }
 
     /// KVM's VFIO device holds the device file open.

@@ -1,12 +1,16 @@
 //! The command line. The doc comments are the help texts.
 
 use crate::exit::{Exit, UsageExt, wrong};
+use crate::handover::HandoverOptions;
+use crate::handover::inside::{ConductOptions, Role};
 use anyhow::Context;
 use barkeep_journal::DeviceAddress;
+use barkeep_matrix::Trigger;
 use barkeep_model::Profile;
 use barkeep_scenario::units::Size;
-use barkeep_scenario::{MAIN_JOB, SHIPPED, Scenario};
+use barkeep_scenario::{MAIN_JOB, SHIPPED, Scenario, language as scenario};
 use barkeep_sim::SimOption;
+use barkeep_vfio::Sharing;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -30,7 +34,7 @@ pub enum Command {
     Run(RunOptions),
     /// Carry a scenario out.
     Replay {
-        /// The scenario, a TOML file; or the name of a shipped one: main-job, hammer, unseen.
+        /// The scenario, a TOML file; or the name of a shipped one: main-job, hammer, unseen, removal.
         // An id of its own: `--scenario` has the field's name.
         #[arg(id = "file", value_name = "FILE")]
         scenario: PathBuf,
@@ -47,11 +51,32 @@ pub enum Command {
     Lab(LabOptions),
     /// Hold the specification of the kernel to a real kernel: random operations, asked of both.
     Conform(ConformOptions),
+    /// Every trigger on every machine: whether CPU access and peer-to-peer DMA land before, not in
+    /// between, and again afterwards.
+    Matrix(MatrixOptions),
     /// Search all interleavings of the keeper with the specified kernel, for small bounds.
     Explore(ExploreOptions),
+    /// Two processes: one exports a BAR and hands the dma-buf over, the other imports it; every order
+    /// in which they give up what they hold, or die.
+    Handover(HandoverOptions),
+    /// Inside the lab: carry out several runs, one after the other.
+    #[command(hide = true)]
+    Batch {
+        /// What `barkeep` outside has written.
+        list: PathBuf,
+    },
     /// Inside the lab: ask the running kernel and record what it answers.
     #[command(hide = true)]
     ConformRecord(RecordOptions),
+    /// Inside the lab: carry out orders of `handover`.
+    #[command(hide = true)]
+    HandoverConduct(ConductOptions),
+    /// Inside the lab: one of the two processes of `handover`.
+    #[command(hide = true)]
+    HandoverProcess {
+        /// Which of them.
+        role: Role,
+    },
 }
 
 /// Where a run takes place.
@@ -76,6 +101,15 @@ pub enum P2p {
     Required,
     /// Map nothing.
     Off,
+}
+
+/// Whether devices share an I/O address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Spaces {
+    /// All devices of the VM are attached to one.
+    Shared,
+    /// Each device has its own, and every window is mapped into all of them.
+    Each,
 }
 
 /// A passed-through device.
@@ -136,17 +170,24 @@ pub struct RunOptions {
     /// Whether peers may reach each other's BARs.
     #[arg(long, value_enum, default_value_t = P2p::Prefer)]
     pub p2p: P2p,
+    /// A device that is not passed through, and which the scenario acts on from outside, through
+    /// sysfs: a physical function, say. Any number of times.
+    #[arg(long = "other", value_name = "NAME=ADDRESS")]
+    pub others: Vec<DeviceOption>,
+    /// Whether devices share an I/O address space; the scenario's if not given.
+    #[arg(long, value_enum)]
+    pub spaces: Option<Spaces>,
     /// Where to run; lab boots the emulator around it. Without it: here, on this machine's
     /// devices or on simulated ones, whichever --device names.
     #[arg(long, value_enum)]
     pub lane: Option<LaneName>,
-    /// Lane model: do it that many times, each on a fresh VM and with the next seed. Nothing is
-    /// written, unless a time does not pass: the first one that does not is done again from its
-    /// seed, with its journal, and ends the command.
+    /// Lanes model and lab: do it that many times, each on a fresh VM and with the next seed; in lane
+    /// lab in one boot, if all goes well. Nothing is written, unless a time does not pass: the first
+    /// one that does not leaves its journal, and ends the command.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub times: Option<u64>,
-    /// Lane model: what is drawn from it is which of several vCPUs goes on. 1 if not given; time K
-    /// of --times has S+K-1.
+    /// Lanes model and lab: the scenario's random times are drawn from it, and in lane model which of
+    /// several vCPUs goes on. 1 if not given; time K of --times has S+K-1.
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
     /// Where the journal and other outputs go.
@@ -158,6 +199,22 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
+    /// Those of `replay FILE` with these devices and nothing else.
+    ///
+    /// # Errors
+    /// A device is none.
+    pub fn of_scenario(scenario: &Path, devices: &[String]) -> anyhow::Result<Self> {
+        /// The options by themselves.
+        #[derive(Parser)]
+        struct Alone {
+            #[command(flatten)]
+            options: RunOptions,
+        }
+        let devices = devices.iter().map(|device| format!("--device={device}"));
+        let alone = Alone::try_parse_from(std::iter::once("replay".to_owned()).chain(devices));
+        alone.usage("not devices")?.options.with_scenario(scenario.to_owned())
+    }
+
     /// Bytes of guest memory.
     pub fn memory(&self, scenario: &Scenario) -> u64 {
         self.memory.unwrap_or(scenario.guest.memory).0
@@ -166,6 +223,14 @@ impl RunOptions {
     /// vCPUs: never fewer than the scenario acts on.
     pub fn vcpus(&self, scenario: &Scenario) -> u16 {
         self.cpus.unwrap_or(scenario.guest.vcpus).max(scenario.guest.vcpus)
+    }
+
+    /// Whether devices share an I/O address space.
+    pub fn sharing(&self, scenario: &Scenario) -> Sharing {
+        match (self.spaces, scenario.guest.spaces) {
+            (Some(Spaces::Each), _) | (None, scenario::Spaces::Each) => Sharing::Each,
+            (Some(Spaces::Shared), _) | (None, scenario::Spaces::Shared) => Sharing::Shared,
+        }
     }
 
     /// The same, with a scenario named on the command line of `replay`.
@@ -285,6 +350,43 @@ pub struct ConformOptions {
     /// Where recordings and divergences go.
     #[arg(long, value_name = "DIR", default_value = "out/conform")]
     pub out: PathBuf,
+}
+
+/// Options of `matrix`.
+#[derive(Debug, Args)]
+pub struct MatrixOptions {
+    /// One machine instead of all, any number of times: a column of the table, or a topology's file.
+    #[arg(long = "topology", value_name = "TOPOLOGY")]
+    pub topologies: Vec<String>,
+    /// One trigger instead of all, any number of times.
+    #[arg(long = "trigger", value_name = "TRIGGER")]
+    pub triggers: Vec<Trigger>,
+    /// The machines of one lane only: lab or model.
+    #[arg(long, value_enum)]
+    pub lane: Option<LaneName>,
+    /// The kernel under test, for lane lab. Without it: the one `scripts/kernel` has built.
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Where each cell's scenario and journal go: DIR/TRIGGER/TOPOLOGY.
+    #[arg(long, value_name = "DIR", default_value = "out/matrix")]
+    pub out: PathBuf,
+    /// Machines at the same time; the number of CPUs, two at the most, if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
+    /// Print the table as Markdown.
+    #[arg(long)]
+    pub markdown: bool,
+    /// Name the triggers and machines, and do nothing.
+    #[arg(long)]
+    pub list: bool,
+}
+
+impl MatrixOptions {
+    /// Machines at the same time. Each is an emulator of one thread, and takes a gigabyte.
+    pub fn jobs(&self) -> usize {
+        let cpus = || std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(2));
+        self.jobs.map_or_else(cpus, usize::from)
+    }
 }
 
 /// Options of `explore`.

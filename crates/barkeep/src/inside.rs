@@ -1,7 +1,7 @@
 //! One run of a VM, from the first event to the last. The same in every lane with real vCPUs;
 //! whose devices they get, and who reads the journal, differs.
 
-use crate::assemble;
+use crate::assemble::{self, Named};
 use crate::assemble_sim::{self, SimSupply};
 use crate::assemble_vfio::{self, VfioSupply};
 use crate::cast;
@@ -9,6 +9,8 @@ use crate::cli::{DeviceOption, DeviceWord, RunOptions};
 use crate::event_loop::{self, EventLoop, Woken};
 use crate::exit::{Exit, UsageExt, Wrong, wrong};
 use crate::leftovers;
+use crate::model;
+use crate::notices::Notices;
 use crate::world::VmWorld;
 use anyhow::Context;
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
@@ -16,7 +18,7 @@ use barkeep_platform::{Board, Ram};
 use barkeep_probe::{IMAGE, ServedOptions};
 use barkeep_scenario::nearest::{nearest, with_suggestion};
 use barkeep_scenario::{RunError, Scenario};
-use barkeep_sim::{HostClock, Named, Punctual, SimHost};
+use barkeep_sim::{HostClock, Named as SimNamed, Punctual, SimHost};
 use barkeep_vfio::Space;
 use barkeep_vmm::vcpu::VcpuEnd;
 use barkeep_vmm::{Parts, ProbeLink, Shell};
@@ -29,6 +31,8 @@ pub struct Plan {
     pub scenario: Scenario,
     /// Its devices.
     pub devices: Devices,
+    /// Devices that are not in the VM, and which the scenario's administrator acts on.
+    pub others: Vec<DeviceOption>,
 }
 
 /// The devices of a VM, all of one sort.
@@ -36,7 +40,7 @@ pub enum Devices {
     /// Of this machine.
     Real(Vec<DeviceOption>),
     /// Simulated.
-    Simulated(Vec<Named>),
+    Simulated(Vec<SimNamed>),
 }
 
 /// Carries a plan out on a VM with real vCPUs; gives how it ended.
@@ -44,10 +48,9 @@ pub enum Devices {
 /// # Errors
 /// The VM cannot be made or run.
 pub fn run(plan: &Plan, options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
-    let Plan { scenario, devices } = plan;
-    framed(scenario, journal, || match devices {
-        Devices::Real(devices) => with_real(options, scenario, devices, journal),
-        Devices::Simulated(devices) => with_simulated(options, scenario, devices, journal),
+    framed(&plan.scenario, journal, || match &plan.devices {
+        Devices::Real(devices) => with_real(options, plan, devices, journal),
+        Devices::Simulated(devices) => with_simulated(options, plan, devices, journal),
     })
 }
 
@@ -63,7 +66,7 @@ pub fn framed(
     let version = concat!("barkeep ", env!("CARGO_PKG_VERSION"));
     journal.emit(Event::new(Kind::RunStart, Actor::Vmm).text(format!("{version}: {}", scenario.name)));
     let result = run();
-    leftovers::count_files(journal);
+    leftovers::count(journal);
     let exit = match &result {
         Ok(exit) => *exit,
         Err(error) => {
@@ -88,21 +91,64 @@ pub fn plan(options: &RunOptions, lane: Lane) -> anyhow::Result<Plan> {
             DeviceWord::Simulated(device) => simulated.push(device),
         }
     }
-    let devices = match lane {
-        Lane::Lab | Lane::Host => Devices::Real(real_devices(real, &scenario)?),
-        Lane::Kvm | Lane::Model => Devices::Simulated(cast::cast(&simulated, &scenario)?),
+    match lane {
+        Lane::Lab | Lane::Host => {
+            let there = there()?;
+            let others = real_others(&options.others, &there, &scenario)?;
+            let devices = Devices::Real(real_devices(real, there, &scenario)?);
+            Ok(Plan { scenario, devices, others })
+        }
+        Lane::Kvm | Lane::Model => {
+            if let Some(other) = scenario.others().first() {
+                let what = format!(
+                    "the scenario `{}` acts on `{other}`, which is not in the VM: simulated machines have no \
+                     such devices",
+                    scenario.name
+                );
+                return Err(wrong(Exit::Usage, what));
+            }
+            let devices = Devices::Simulated(cast::cast(&simulated, &scenario)?);
+            Ok(Plan { scenario, devices, others: Vec::new() })
+        }
+    }
+}
+
+/// The devices of the topology, inside the lab.
+fn there() -> anyhow::Result<Vec<DeviceOption>> {
+    let named = std::env::var("BARKEEP_DEVICES").unwrap_or_default();
+    let parsed: Result<Vec<DeviceOption>, _> = named.split_whitespace().map(str::parse).collect();
+    parsed.context("BARKEEP_DEVICES")
+}
+
+/// The devices beside the VM that the scenario acts on.
+fn real_others(
+    asked: &[DeviceOption],
+    there: &[DeviceOption],
+    scenario: &Scenario,
+) -> anyhow::Result<Vec<DeviceOption>> {
+    let find = |name: &str| {
+        let found = asked.iter().chain(there).find(|device| device.name == name).cloned();
+        found.ok_or_else(|| {
+            let what = format!(
+                "the scenario `{}` acts on `{name}`, which is not in the VM; name it with --other {name}=BDF",
+                scenario.name
+            );
+            let names = asked.iter().chain(there).map(|device| device.name.as_str());
+            wrong(Exit::Usage, with_suggestion(what, nearest(name, names)))
+        })
     };
-    Ok(Plan { scenario, devices })
+    scenario.others().into_iter().map(find).collect()
 }
 
 /// The devices of the command line, or, inside the lab, those of the topology.
-fn real_devices(asked: Vec<DeviceOption>, scenario: &Scenario) -> anyhow::Result<Vec<DeviceOption>> {
+fn real_devices(
+    asked: Vec<DeviceOption>,
+    there: Vec<DeviceOption>,
+    scenario: &Scenario,
+) -> anyhow::Result<Vec<DeviceOption>> {
     if !asked.is_empty() {
         return unique(asked);
     }
-    let named = std::env::var("BARKEEP_DEVICES").unwrap_or_default();
-    let parsed: Result<Vec<DeviceOption>, _> = named.split_whitespace().map(str::parse).collect();
-    let there = parsed.context("BARKEEP_DEVICES")?;
     let wanted = scenario.devices();
     if there.is_empty() && !wanted.is_empty() {
         let what = format!(
@@ -138,34 +184,39 @@ fn unique(devices: Vec<DeviceOption>) -> anyhow::Result<Vec<DeviceOption>> {
 
 fn with_real(
     options: &RunOptions,
-    scenario: &Scenario,
+    plan: &Plan,
     devices: &[DeviceOption],
     journal: &Journal,
 ) -> anyhow::Result<Exit> {
+    let scenario = &plan.scenario;
     let faults = assemble_vfio::open_fault_log(journal);
     let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
-    let space = Space::new().usage("no I/O address space")?;
+    let space = Space::new(options.sharing(scenario)).usage("no I/O address space")?;
     let shell = Shell::new(&ram).usage("no virtual machine")?;
     let supply = VfioSupply::new(space, &shell)?;
-    let board = assemble::assemble(&supply, ram, devices, options.p2p, faults, journal)?;
-    run_machine(shell, Arc::new(board), scenario, options.vcpus(scenario), None)
+    let named = Named { devices, others: &plan.others };
+    let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
+    let notices = Notices::start(&board, supply.into_signals())?;
+    run_machine(shell, board, options, scenario, None, Some(notices))
 }
 
 fn with_simulated(
     options: &RunOptions,
-    scenario: &Scenario,
-    devices: &[Named],
+    plan: &Plan,
+    devices: &[SimNamed],
     journal: &Journal,
 ) -> anyhow::Result<Exit> {
+    let scenario = &plan.scenario;
     let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
     let shell = Shell::new(&ram).usage("no virtual machine")?;
     let clock = Arc::new(HostClock::default());
     let host = SimHost::new(devices, clock.clone()).usage("no simulated devices")?;
     let punctual = Punctual::start(&host).context("cannot start the engines' thread")?;
     let supply = SimSupply::new(&host, shell.slots());
-    let (named, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
-    let board = assemble::assemble(&supply, ram, &named, options.p2p, faults, journal)?;
-    let result = run_machine(shell, Arc::new(board), scenario, options.vcpus(scenario), Some(clock));
+    let (devices, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
+    let named = Named { devices: &devices, others: &plan.others };
+    let board = assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?;
+    let result = run_machine(shell, Arc::new(board), options, scenario, Some(clock), None);
     drop(punctual);
     assemble_sim::count_leftovers(&host, journal);
     result
@@ -176,10 +227,12 @@ fn with_simulated(
 fn run_machine(
     shell: Shell,
     board: Arc<Board>,
+    options: &RunOptions,
     scenario: &Scenario,
-    vcpus: u16,
     clock: Option<Arc<HostClock>>,
+    notices: Option<Notices>,
 ) -> anyhow::Result<Exit> {
+    let vcpus = options.vcpus(scenario);
     let link = Arc::new(ProbeLink::new(Arc::clone(board.ram()), usize::from(vcpus)));
     let cmdline = ServedOptions { cpus: usize::from(vcpus), ..ServedOptions::default() }.to_string();
     let parts = Parts {
@@ -190,9 +243,12 @@ fn run_machine(
     };
     let machine = shell.start(parts, IMAGE, &cmdline).context("cannot start the virtual machine")?;
     let world = VmWorld::new(Arc::clone(&board), link, clock);
-    let result = run_scenario(scenario, &world, machine.ended());
+    let seed = options.seed.unwrap_or(model::SEED);
+    let result = run_scenario(scenario, seed, &world, machine.ended());
     drop(world);
     let ends = machine.stop();
+    // Nobody else acts on the devices from here on.
+    drop(notices);
     board.take_apart();
     match result? {
         Some(result) => verdict(result, &ends),
@@ -203,6 +259,7 @@ fn run_machine(
 /// Runs the scenario on a thread of its own; `None` if a signal ended it first.
 fn run_scenario(
     scenario: &Scenario,
+    seed: u64,
     world: &VmWorld,
     ended: &EventFd,
 ) -> anyhow::Result<Option<Result<(), RunError>>> {
@@ -211,7 +268,7 @@ fn run_scenario(
     let mut events = EventLoop::new(done, ended.try_clone().context("cannot make an event")?)?;
     std::thread::scope(|scope| {
         let runner = scope.spawn(move || {
-            let result = barkeep_scenario::run(scenario, world);
+            let result = barkeep_scenario::run(scenario, world, seed);
             // Only fails when it is readable already.
             let _ = told.write(1);
             result

@@ -20,13 +20,14 @@ pub enum Place {
 /// no seeds.
 pub fn place(options: &RunOptions) -> anyhow::Result<Place> {
     let place = decide(options.lane, &options.devices, inside_lab())?;
-    let only_model = [("--times", options.times), ("--seed", options.seed)];
-    let given = only_model.iter().find(|(_, value)| value.is_some());
+    let seeded = [("--times", options.times), ("--seed", options.seed)];
+    let given = seeded.iter().find(|(_, value)| value.is_some());
     match (given, place) {
-        (None, _) | (Some(_), Place::Here(Lane::Model)) => Ok(place),
-        (Some((name, _)), Place::Here(_) | Place::Emulator) => {
-            let what =
-                format!("{name} is for --lane model: in no other is a run the same again from its seed");
+        (None, _) | (Some(_), Place::Here(Lane::Model | Lane::Lab) | Place::Emulator) => Ok(place),
+        (Some((name, _)), Place::Here(Lane::Kvm | Lane::Host)) => {
+            let what = format!(
+                "{name} is for --lane model and --lane lab: in no other is a run the same again from its seed"
+            );
             Err(wrong(Exit::Usage, what))
         }
     }

@@ -12,23 +12,52 @@ const KINDS: [(&str, &str); 4] = [
     ("KVM files", "anon_inode:kvm-v"),
 ];
 
-/// Journals how many files of each kind this process still has open.
-pub fn count_files(journal: &Journal) {
-    let links: Vec<String> = match fs::read_dir("/proc/self/fd") {
-        Ok(entries) => entries
-            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-            .map(|link| link.to_string_lossy().into_owned())
-            .collect(),
-        Err(error) => {
-            let text = format!("open files cannot be counted: {error}");
-            journal.emit(Event::new(Kind::Degraded, Actor::Vmm).text(text));
-            return;
-        }
-    };
+/// Journals how many files of each kind this process still has open, and how much of its memory is
+/// still pinned for DMA.
+pub fn count(journal: &Journal) {
+    let Some(links) = links(journal) else { return };
     for (name, mark) in KINDS {
         let left = links.iter().filter(|link| link.contains(mark)).count();
         tell(journal, name, left as u64);
     }
+    match pinned() {
+        Some(pages) => tell(journal, "KiB of memory pinned for DMA", pages),
+        None => degraded(journal, "pinned memory cannot be counted: no VmPin in /proc/self/status".into()),
+    }
+}
+
+/// Journals how many files this process has open of devices that are no longer in the machine,
+/// or on their way out: none, once such a device was given up.
+pub fn count_removed(journal: &Journal) {
+    let Some(links) = links(journal) else { return };
+    let gone = |link: &&String| link.contains("/dev/vfio/devices/") && link.ends_with(" (deleted)");
+    tell(journal, "files of removed devices", links.iter().filter(gone).count() as u64);
+}
+
+/// Where this process's descriptors lead.
+fn links(journal: &Journal) -> Option<Vec<String>> {
+    match fs::read_dir("/proc/self/fd") {
+        Ok(entries) => {
+            let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+            Some(links.map(|link| link.to_string_lossy().into_owned()).collect())
+        }
+        Err(error) => {
+            degraded(journal, format!("open files cannot be counted: {error}"));
+            None
+        }
+    }
+}
+
+/// KiB of this process's memory that DMA keeps where it is (proc_pid_status(5), VmPin): iommufd
+/// counts what it maps there.
+fn pinned() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPin:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+fn degraded(journal: &Journal, text: String) {
+    journal.emit(Event::new(Kind::Degraded, Actor::Vmm).text(text));
 }
 
 /// Journals a count.

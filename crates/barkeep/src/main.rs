@@ -3,22 +3,27 @@
 mod assemble;
 mod assemble_sim;
 mod assemble_vfio;
+mod batch;
 mod cast;
 mod cli;
 mod conform;
 mod event_loop;
 mod exit;
 mod explore;
+mod handover;
 mod here;
 mod inside;
 mod lane;
 mod leftovers;
 mod lines;
+mod matrix;
 mod model;
+mod notices;
 mod outside;
 mod show;
 mod stderr_log;
 mod times;
+mod times_in_lab;
 mod world;
 
 use barkeep_journal::Lane;
@@ -50,7 +55,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Check { journal } => show::check(&journal),
         Command::Lab(options) => outside::lab(&options),
         Command::Conform(options) => conform::conform(&options),
+        Command::Matrix(options) => matrix::matrix(&options),
         Command::Explore(options) => explore::explore(&options),
+        Command::Batch { list } => batch::inside::carry_out(&list),
+        Command::Handover(options) => handover::handover(&options),
+        Command::HandoverConduct(options) => handover::inside::conduct(&options),
+        Command::HandoverProcess { role } => handover::inside::process(role),
         Command::ConformRecord(options) => conform::inside::record_here(&options),
     }
 }
@@ -59,6 +69,7 @@ fn run(options: &cli::RunOptions) -> anyhow::Result<Exit> {
     match lane::place(options)? {
         lane::Place::Here(Lane::Model) => model::run(options),
         lane::Place::Here(lane) => here::run(options, lane),
+        lane::Place::Emulator if options.times.is_some_and(|times| times > 1) => times_in_lab::run(options),
         lane::Place::Emulator => outside::run_in_lab(options, std::env::args_os().skip(1)),
     }
 }

@@ -1,7 +1,7 @@
 //! Lane `model`: simulated vCPUs and devices, the kernel as a specification, on one thread and
 //! in virtual time. The same command is the same bytes.
 
-use crate::assemble;
+use crate::assemble::{self, Named};
 use crate::assemble_sim::{self, SimSupply};
 use crate::cli::RunOptions;
 use crate::exit::{Exit, UsageExt};
@@ -15,8 +15,9 @@ use barkeep_sim::guest::{Guest, SimWorld, Slots, Timeline};
 use barkeep_sim::{Operations, SimHost};
 use std::sync::Arc;
 
-/// The seed of a run that names none. Which of several vCPUs goes on is drawn from it.
-const SEED: u64 = 1;
+/// The seed of a run that names none. Random times of the scenario are drawn from it, and in lane
+/// model which of several vCPUs goes on.
+pub const SEED: u64 = 1;
 
 /// A run that is over.
 pub struct Done<S> {
@@ -81,7 +82,7 @@ pub fn once<S: Sink + 'static>(
     let mut operations = Operations::default();
     let result = inside::framed(&plan.scenario, &journal, || {
         let timeline = Arc::new(Timeline::new(clock.clone(), seed));
-        with_guest(plan, options, timeline, &journal, &mut operations)
+        with_guest(plan, options, seed, timeline, &journal, &mut operations)
     });
     let sink = tap.with(|lent| lent.0.take()).context("the journal has been written to its end")?;
     Ok(Done { result, sink, operations, took_ns: clock.now() })
@@ -90,11 +91,12 @@ pub fn once<S: Sink + 'static>(
 fn with_guest(
     plan: &Plan,
     options: &RunOptions,
+    seed: u64,
     timeline: Arc<Timeline>,
     journal: &Journal,
     operations: &mut Operations,
 ) -> anyhow::Result<Exit> {
-    let Plan { scenario, devices: Devices::Simulated(devices) } = plan else {
+    let Plan { scenario, devices: Devices::Simulated(devices), others } = plan else {
         anyhow::bail!("lane model has simulated devices only");
     };
     let host = SimHost::new(devices, timeline.clone()).usage("no simulated devices")?;
@@ -103,7 +105,8 @@ fn with_guest(
     let slots = Arc::new(Slots::new(&ram));
     let supply = SimSupply::new(&host, &slots);
     let (named, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
-    let board = Arc::new(assemble::assemble(&supply, ram, &named, options.p2p, faults, journal)?);
+    let named = Named { devices: &named, others };
+    let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
     board.start().usage("cannot set the devices up")?;
     let guest = Guest::new(
         Arc::clone(&board),
@@ -112,7 +115,7 @@ fn with_guest(
         Box::new(std::io::stderr()),
     );
     let world = SimWorld::new(guest, timeline);
-    let result = barkeep_scenario::run(scenario, &*world);
+    let result = barkeep_scenario::run(scenario, &*world, seed);
     board.take_apart();
     assemble_sim::count_leftovers(&host, journal);
     *operations = Operations { slots: slots.changes(), ..host.operations() };

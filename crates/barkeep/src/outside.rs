@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The topology of a run that names none.
-const DEFAULT_TOPOLOGY: &str = "nvme-edu";
+pub const DEFAULT_TOPOLOGY: &str = "nvme-edu";
 /// Wall-clock seconds after which a run has hung: several times what the longest takes.
 pub const DEFAULT_TIMEOUT: u64 = 600;
 /// The word that runs another program than this one.
@@ -91,7 +91,7 @@ pub fn run_in_lab(options: &RunOptions, arguments: impl Iterator<Item = OsString
 }
 
 /// The words without these options and their values.
-fn without_options(words: &[String], options: &[&str]) -> Vec<String> {
+pub fn without_options(words: &[String], options: &[&str]) -> Vec<String> {
     let mut left = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -142,7 +142,7 @@ fn value_of<'a>(words: &[&'a str], option: &str) -> Option<&'a str> {
 }
 
 /// Every option of `replay` has a value.
-fn first_operand<'a>(words: &[&'a str]) -> Option<&'a str> {
+pub fn first_operand<'a>(words: &[&'a str]) -> Option<&'a str> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if !word.starts_with("--") {
@@ -198,7 +198,8 @@ fn newest_plain(kernels: &Path) -> Option<PathBuf> {
     Some(newest.path().join("bzImage"))
 }
 
-fn lab_error(error: LabError) -> anyhow::Error {
+/// With the status it ends in.
+pub fn lab_error(error: LabError) -> anyhow::Error {
     let exit = Exit::from_code(error.exit_code());
     anyhow::Error::new(error).context(crate::exit::Wrong::new(exit, "the lab cannot run"))
 }

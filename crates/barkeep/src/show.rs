@@ -130,7 +130,8 @@ pub fn check(path: &Path) -> anyhow::Result<Exit> {
     }
 }
 
-fn style(terminal: bool) -> Style {
+/// Colours only where a terminal shows them and nobody minds.
+pub fn style(terminal: bool) -> Style {
     // https://no-color.org
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     if terminal && wanted { Style::Ansi } else { Style::Plain }

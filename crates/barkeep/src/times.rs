@@ -66,7 +66,7 @@ pub fn run(plan: &Plan, options: &RunOptions, first: u64, times: u64) -> anyhow:
 }
 
 /// Says which time did not pass, and the command that does it alone.
-fn tell_how_alone(exit: Exit, seed: u64, time: u64, times: u64) {
+pub fn tell_how_alone(exit: Exit, seed: u64, time: u64, times: u64) {
     if exit == Exit::Usage {
         // What was typed is wrong, whatever the seed.
         return;

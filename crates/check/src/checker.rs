@@ -115,6 +115,10 @@ impl Checker {
             | Kind::SlotRemove
             | Kind::FindOut
             | Kind::Outage
+            | Kind::Administer
+            | Kind::Hold
+            | Kind::Request
+            | Kind::DeviceError
             | Kind::Revoked
             | Kind::Live
             | Kind::NotLanded
@@ -123,7 +127,9 @@ impl Checker {
             | Kind::Answered
             | Kind::AccessCount
             | Kind::Mark
-            | Kind::Continuation => {}
+            | Kind::Continuation
+            | Kind::Process
+            | Kind::ProcessStep => {}
         }
     }
 }

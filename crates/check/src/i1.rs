@@ -8,8 +8,8 @@
 //!
 //! Not decided, and therefore not judged: a DMA commanded before or during the event (it may
 //! have landed before the revoke), or seen while the new mapping was being made; an access of
-//! which only the end is known and that may have been made before (counted as undecided); a
-//! DMA by a hot reset's siblings, which the journal does not name. `landed` is believed:
+//! which only the end is known and that may have been made before (counted as undecided).
+//! `landed` is believed:
 //! whoever writes it must have made sure that the data is not that of an earlier access.
 
 use crate::errno::OK;
@@ -84,7 +84,9 @@ fn dma_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut 
 pub(crate) fn went_in(world: &World, event: &Event, out: &mut Findings) {
     let found = world.device(event).and_then(|device| device.found);
     if let Some(found) = found.filter(|found| event.result == Some(OK) && !found.live()) {
-        let registers = if found.decode {
+        let registers = if found.low_power {
+            "the function is in low power".to_owned()
+        } else if found.decode {
             format!("the function is in D{}", found.power)
         } else {
             "the function does not decode".to_owned()

@@ -101,9 +101,11 @@ pub(crate) fn let_through(world: &World, event: &Event, out: &mut Findings) {
         | Trigger::BarMove => closed && result == ENODEV,
         // The reset's own result: whatever the device and its bus make of it.
         Trigger::DeviceReset | Trigger::HotReset => true,
-        Trigger::Close => false,
-        // Nothing is let through under these names.
-        Trigger::None | Trigger::Suspect | Trigger::Start => true,
+        // A second entry, which has revoked; a kernel without runtime power management.
+        Trigger::LowPowerEntry | Trigger::LowPowerExit => [EINVAL, ENOTTY].contains(&result),
+        Trigger::Close | Trigger::Remove => false,
+        // What somebody else did; and under the others nothing is let through.
+        Trigger::SysfsReset | Trigger::Unmap | Trigger::None | Trigger::Suspect | Trigger::Start => true,
     };
     if !right {
         out.add(I2, event, format!("{} of {} gave {}", event.trigger, place(event), words(result)));

@@ -131,13 +131,19 @@ impl Summary {
             | Kind::FindOut
             | Kind::Expect
             | Kind::Outage
+            | Kind::Administer
+            | Kind::Hold
+            | Kind::Request
+            | Kind::DeviceError
             | Kind::Live
             | Kind::AttachProbe
             | Kind::VcpuFault
             | Kind::VcpuInternalError
             | Kind::Action
             | Kind::Leftover
-            | Kind::Continuation => {}
+            | Kind::Continuation
+            | Kind::Process
+            | Kind::ProcessStep => {}
         }
     }
 

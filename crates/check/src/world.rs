@@ -133,6 +133,7 @@ impl World {
             | Kind::FindOut
             | Kind::Expect
             | Kind::Outage
+            | Kind::Hold
             | Kind::Revoked => {
                 let Some(device) = self.devices.get_or_insert(event.device?, Device::default) else {
                     return Some(Beyond::Device);
@@ -144,6 +145,9 @@ impl World {
                 return room(self.ram.map(address, size), Beyond::Ram);
             }
             Kind::RamMap
+            | Kind::Administer
+            | Kind::Request
+            | Kind::DeviceError
             | Kind::Live
             | Kind::AttachProbe
             | Kind::Answered
@@ -157,6 +161,8 @@ impl World {
             | Kind::Leftover
             | Kind::KernelLog
             | Kind::Continuation
+            | Kind::Process
+            | Kind::ProcessStep
             | Kind::Lost => {}
         }
         None
@@ -165,7 +171,7 @@ impl World {
 
 /// Whether an event of this name makes every iommufd mapping of its device dead.
 ///
-/// A hot reset does so to siblings too, which the journal does not name.
+/// A hot reset has an event for each of its members that this VM has.
 pub fn revokes(trigger: Trigger) -> bool {
     match trigger {
         Trigger::Flr
@@ -174,11 +180,17 @@ pub fn revokes(trigger: Trigger) -> bool {
         | Trigger::D3hot
         | Trigger::DeviceReset
         | Trigger::HotReset
-        | Trigger::Close => true,
+        | Trigger::LowPowerEntry
+        | Trigger::Close
+        | Trigger::Remove => true,
         Trigger::None
         | Trigger::DecodeOn
         | Trigger::D0
         | Trigger::BarMove
+        | Trigger::LowPowerExit
+        | Trigger::SysfsReset
+        // Of one window, which the event names.
+        | Trigger::Unmap
         | Trigger::Suspect
         | Trigger::Start => false,
     }

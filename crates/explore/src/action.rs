@@ -1,6 +1,7 @@
 //! What the surroundings may do: guests, the VMM by itself, others who hold the same devices.
 
 use crate::machine::{AF_CONTROL, BAR, BAR_FLAGS, DEVCTL, OFF, ON, PLACES, PMCSR};
+use barkeep_export::LowPower;
 use barkeep_pci::header;
 use barkeep_pci::write::ConfigWrite;
 use std::fmt;
@@ -42,6 +43,8 @@ pub(crate) enum Action {
     Guest(Write),
     /// The VMM calls `VFIO_DEVICE_RESET`, through the keeper.
     Reset,
+    /// The VMM puts the device into low power or takes it out, through the keeper.
+    LowPower(LowPower),
     /// The VMM suspects that something was revoked unseen.
     Suspect,
     /// The VMM closes the device for good.
@@ -99,6 +102,11 @@ impl Action {
         match self {
             Self::Guest(write) => format!("the guest writes {write} of {name}"),
             Self::Reset => format!("the VMM resets {name} (VFIO_DEVICE_RESET)"),
+            Self::LowPower(LowPower::Entry { wakes: false }) => format!("the VMM puts {name} into low power"),
+            Self::LowPower(LowPower::Entry { wakes: true }) => {
+                format!("the VMM puts {name} into low power until something wakes it")
+            }
+            Self::LowPower(LowPower::Exit) => format!("the VMM takes {name} out of low power"),
             Self::Suspect => format!("the VMM suspects {name}"),
             Self::Close => format!("the VMM closes {name}"),
             Self::CloseBuffer(window) => format!("the VMM closes the dma-buf of {name}'s window {window}"),

@@ -3,6 +3,7 @@
 use crate::action::{Action, Import, Outside, Write};
 use crate::machine::{Kind, TWO_ALIKE};
 use crate::thread::OUTSIDER;
+use barkeep_export::LowPower;
 use barkeep_model::kernel::OnInvalidate;
 use std::fmt;
 
@@ -50,6 +51,7 @@ scenarios! {
     Unseen, "unseen", 3, "somebody else who holds a device's file, past the keeper, and suspicions";
     HotReset, "hot-reset", 3, "a hot reset from outside that takes the sibling along";
     LowPower, "low-power", 12, "LOW_POWER_ENTRY and EXIT from outside";
+    Asleep, "asleep", 12, "the VMM's own LOW_POWER_ENTRY and EXIT, whatever the guest writes meanwhile";
     Importers, "importers", 12, "other importers: MAP_FILE and COPY into a second space, and one of the general kind";
     InTheWay, "in-the-way", 12, "a second MAP_FILE into the VMM's own space, at the VMM's own IOVA";
     Holder, "holder", 12, "an importer that never unmaps";
@@ -76,6 +78,7 @@ impl Scenario {
             | Self::TwoCpus
             | Self::Unseen
             | Self::LowPower
+            | Self::Asleep
             | Self::Importers
             | Self::InTheWay
             | Self::Holder
@@ -95,6 +98,7 @@ impl Scenario {
             | Self::TwoCpus
             | Self::HotReset
             | Self::LowPower
+            | Self::Asleep
             | Self::Importers
             | Self::InTheWay
             | Self::Holder
@@ -112,6 +116,7 @@ impl Scenario {
             | Self::Stubborn
             | Self::FailingResets
             | Self::TwoWindows
+            | Self::Asleep
             | Self::Importers
             | Self::InTheWay
             | Self::Holder
@@ -186,6 +191,11 @@ impl Scenario {
                 .on(1, 1, &[Action::Guest(Flr)])
                 .on(OUTSIDER, 0, &[false, true].map(|wakes| outside(Outside::LowPowerEntry { wakes })))
                 .on(OUTSIDER, 0, &[outside(Outside::LowPowerExit)]),
+            Self::Asleep => list
+                .on(0, 0, &[DecodeOff, DecodeOn, Flr, D3hot, D0, Move(1)].map(Action::Guest))
+                .on(0, 0, &[false, true].map(|wakes| Action::LowPower(LowPower::Entry { wakes })))
+                .on(0, 0, &[Action::LowPower(LowPower::Exit), Reset, Suspect, Close])
+                .on(1, 1, &[Action::Guest(Flr)]),
             Self::Importers => list
                 .on(0, 0, &[DecodeOff, DecodeOn, Flr, D3hot, D0].map(Action::Guest))
                 .on(0, 0, &[Reset, Close, CloseBuffer(0)])

@@ -40,7 +40,7 @@ impl Printed for Station {
     fn print(&self, by: Option<&Exchange>, printer: &mut Printer) {
         let Self { kept, shadow, slots, open, buffers, shared, busy, unseen } = self;
         let registers = shadow.registers();
-        (registers.command, registers.pmcsr, shadow.seen_on()).hash(printer);
+        (registers.command, registers.pmcsr, shadow.seen_on(), shadow.low_power()).hash(printer);
         for register in shadow.bars() {
             hash(&by.map_or(*register, |by| by.register(*register)), printer);
         }

@@ -175,8 +175,14 @@ impl Run<'_> {
                 Passage::ConfigWrite(_) if answer.is_ok() && apart => {
                     self.set(Work::Event(cause, Act::Remember));
                 }
-                Passage::ConfigWrite(_) | Passage::DeviceReset | Passage::Close | Passage::Nothing => {
-                    if answer.is_ok() || cause.passage == Passage::DeviceReset {
+                Passage::ConfigWrite(_)
+                | Passage::DeviceReset
+                | Passage::HotReset
+                | Passage::LowPower(_)
+                | Passage::Close
+                | Passage::Nothing => {
+                    let resets = matches!(cause.passage, Passage::DeviceReset | Passage::HotReset);
+                    if answer.is_ok() || resets {
                         let _ = self.remember(cause.passage);
                     }
                     self.answer(cause, Step::LetThrough, answer);
@@ -210,7 +216,8 @@ impl Run<'_> {
         let station = self.draft.station_mut(device);
         match passage {
             Passage::ConfigWrite(write) => station.shadow.wrote(&layout, &write, bars),
-            Passage::DeviceReset => station.shadow.reset(),
+            Passage::DeviceReset | Passage::HotReset => station.shadow.reset(),
+            Passage::LowPower(which) => station.shadow.went(which, Ok(())),
             Passage::Close | Passage::Nothing => {}
         }
         Some(())

@@ -57,11 +57,12 @@ fn said(before: &Kernel, what: &What) -> Option<String> {
         What::Section(section) => format!("  kernel: {}", section_words(before, section)),
         What::ReadCommand => "COMMAND is read".into(),
         What::Found(None) => "the registers cannot be read: ENODEV".into(),
-        What::Found(Some(Found { decode, power, addresses })) => {
+        What::Found(Some(Found { decode, power, low_power, addresses })) => {
             let places: Vec<String> =
                 addresses.iter().map(|at| at.map_or("no place".into(), |at| format!("{at:#x}"))).collect();
             let decode = if *decode { "on" } else { "off" };
-            format!("found out: decode {decode}, D{power}, {}", places.join(", "))
+            let asleep = if *low_power { ", in low power" } else { "" };
+            format!("found out: decode {decode}, D{power}{asleep}, {}", places.join(", "))
         }
         What::Remembered => "what was written is remembered".into(),
     })

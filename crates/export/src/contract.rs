@@ -4,6 +4,7 @@ use barkeep_journal::{DeviceAddress, Trigger};
 use barkeep_pci::layout::Layout;
 use barkeep_pci::write::ConfigWrite;
 pub use rustix::io::Errno;
+use std::any::Any;
 use std::fs::File;
 
 /// A page-aligned range of one BAR, exported as one dma-buf (iommufd imports dma-bufs of one
@@ -36,11 +37,41 @@ pub enum Passage {
     ConfigWrite(ConfigWrite),
     /// `VFIO_DEVICE_RESET`.
     DeviceReset,
+    /// `VFIO_DEVICE_PCI_HOT_RESET`, which resets every function of the bus or slot.
+    HotReset,
+    /// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY` or `_EXIT`.
+    LowPower(LowPower),
     /// Every reference to the device file given up.
     Close,
     /// Nothing reaches the device; its mappings are looked at anew.
     Nothing,
 }
+
+/// The two halves of a stay in low power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LowPower {
+    /// The kernel may suspend the device whenever nobody uses it.
+    Entry {
+        /// Whoever makes it resume ends the stay (`_ENTRY_WITH_WAKEUP`), and this process is told.
+        wakes: bool,
+    },
+    /// No longer.
+    Exit,
+}
+
+/// By what somebody else holds a device file open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A duplicate of the descriptor.
+    Duplicate,
+    /// A mapping of a BAR; no descriptor is left of it.
+    Mapping,
+    /// A descriptor sent over a socket, and received by nobody yet.
+    Passed,
+}
+
+/// What holds a device file open until it is dropped.
+pub type Held = Box<dyn Any + Send>;
 
 /// Something that concerns a device's mappings, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,9 +96,24 @@ impl Cause {
     /// `VFIO_DEVICE_RESET`.
     pub const DEVICE_RESET: Self =
         Self { trigger: Trigger::DeviceReset, passage: Passage::DeviceReset, revokes: true, resets: true };
+    /// `VFIO_DEVICE_PCI_HOT_RESET`.
+    pub const HOT_RESET: Self =
+        Self { trigger: Trigger::HotReset, passage: Passage::HotReset, revokes: true, resets: true };
     /// The device file closed for good.
     pub const CLOSE: Self =
         Self { trigger: Trigger::Close, passage: Passage::Close, revokes: true, resets: true };
+    /// The same, because the kernel asks for the device back.
+    pub const REMOVE: Self =
+        Self { trigger: Trigger::Remove, passage: Passage::Close, revokes: true, resets: true };
+
+    /// Low power. The way out revokes nothing, and a device that is asleep holds up nobody.
+    pub const fn low_power(which: LowPower) -> Self {
+        let (trigger, revokes) = match which {
+            LowPower::Entry { .. } => (Trigger::LowPowerEntry, true),
+            LowPower::Exit => (Trigger::LowPowerExit, false),
+        };
+        Self { trigger, passage: Passage::LowPower(which), revokes, resets: false }
+    }
 }
 
 /// What the function's registers say.
@@ -77,6 +123,9 @@ pub struct Found {
     pub decode: bool,
     /// PMCSR's power state, 0–3; 0 without the capability.
     pub power: u8,
+    /// This process has put the device into low power. Its registers are then not read, for that
+    /// would wake it.
+    pub low_power: bool,
     /// For each window the guest physical address its BAR gives it, `None` where that is no
     /// place for a BAR.
     pub addresses: Vec<Option<u64>>,
@@ -85,7 +134,7 @@ pub struct Found {
 impl Found {
     /// Whether the function answers memory accesses.
     pub fn live(&self) -> bool {
-        self.decode && self.power == 0
+        self.decode && self.power == 0 && !self.low_power
     }
 }
 
@@ -102,6 +151,9 @@ pub trait Exporter: Send + Sync {
     /// # Errors
     /// The errno of the config read; the device is then taken as gone.
     fn find_out(&self) -> Result<Found, Errno>;
+
+    /// A hot reset that was let through another function of the same bus has come back.
+    fn reset_along(&self);
 }
 
 /// A device as the interface of its driver gives it, with nothing of a VM in it: what VFIO's
@@ -142,6 +194,33 @@ pub trait RawDevice: Send + Sync {
     /// # Errors
     /// EINVAL if no reset works; else the reset's own errno; ENODEV once closed.
     fn reset(&self) -> Result<(), Errno>;
+
+    /// `VFIO_DEVICE_PCI_HOT_RESET`, the affected devices owned through the iommufd context.
+    ///
+    /// # Errors
+    /// ENODEV on the root bus, EINVAL where a function is somebody else's (nothing is revoked
+    /// then); EBUSY, EAGAIN, ENOTTY: members may have been revoked; ENODEV once closed.
+    fn hot_reset(&self) -> Result<(), Errno>;
+
+    /// The functions a hot reset resets, this one among them
+    /// (`VFIO_DEVICE_GET_PCI_HOT_RESET_INFO`).
+    ///
+    /// # Errors
+    /// ENODEV on the root bus and once closed.
+    fn hot_reset_members(&self) -> Result<Vec<DeviceAddress>, Errno>;
+
+    /// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY`, `_ENTRY_WITH_WAKEUP`, `_EXIT`.
+    ///
+    /// # Errors
+    /// EINVAL for an entry into what was entered, which has revoked all the same; ENODEV once
+    /// closed.
+    fn low_power(&self, which: LowPower) -> Result<(), Errno>;
+
+    /// One more reference to the device file, which this device knows nothing more of.
+    ///
+    /// # Errors
+    /// ENODEV once closed; EMFILE; EINVAL where no BAR can be mapped.
+    fn hold(&self, by: Holder) -> Result<Held, Errno>;
 
     /// Gives up every reference to the device file this process has.
     fn close(&self);

@@ -10,7 +10,7 @@ use crate::contract::{Cause, Errno, Exporter, Found, Function, Importer, Passage
 use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult};
 use crate::outage::{OutageWord, Phase};
 use barkeep_journal as journal;
-use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
+use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::write::ConfigWrite;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,9 @@ pub struct Parties {
 
 /// Told of every change of an outage word: the window and the new word.
 pub type OutageSink = Arc<dyn Fn(WindowId, u64) + Send + Sync>;
+
+/// Lets time pass.
+pub type Pause = Arc<dyn Fn() + Send + Sync>;
 
 /// How a guest access to a window without a slot is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +65,13 @@ pub struct Driver {
     journal: Journal,
     stations: Vec<Station>,
     sink: OutageSink,
+    linger: Mutex<Option<Pause>>,
 }
 
 impl Driver {
     /// A driver without devices.
     pub fn new(journal: Journal, sink: OutageSink) -> Self {
-        Self { journal, stations: Vec::new(), sink }
+        Self { journal, stations: Vec::new(), sink, linger: Mutex::new(None) }
     }
 
     /// Adds a device whose windows are not mapped yet; gives its index.
@@ -122,26 +126,81 @@ impl Driver {
         }
     }
 
-    fn see_through(
+    /// Sees one event of several devices through: a hot reset, which the kernel does to all of its
+    /// members in one call. All slots are withdrawn before it, and each device is then looked at
+    /// for itself. `leader` is whose device file the call goes through.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub fn handle_together(
         &self,
-        station: &Station,
-        mut keeper: Keeper,
+        leader: u16,
+        members: &[u16],
         cause: Cause,
         actor: (Actor, u16),
     ) -> Result<(), Errno> {
-        station.resetting.store(cause.resets, Ordering::Release);
-        let mut run =
-            Run { journal: &self.journal, sink: &self.sink, station, cause, actor, outcome: Ok(()) };
-        keeper.begin(cause);
-        while let Some(step) = keeper.next_step() {
-            let result = run.perform(step, &keeper);
-            keeper.done(result);
+        let mut devices = members.to_vec();
+        devices.push(leader);
+        // In the order of their numbers: whoever else took two at once would do it in the same.
+        devices.sort_unstable();
+        devices.dedup();
+        let mut events: Vec<Handling> = devices
+            .iter()
+            .map(|device| self.begin(&self.stations[usize::from(*device)], cause, actor))
+            .collect();
+        events.iter_mut().for_each(Handling::withdraw);
+        let steps: Vec<journal::Step> =
+            events.iter().map(|event| self.journal.begin(event.run.passing())).collect();
+        let result = self.stations[usize::from(leader)].parties.exporter.let_through(&cause.passage);
+        for (event, step) in events.iter_mut().zip(steps) {
+            if event.run.station.index != leader {
+                event.run.station.parties.exporter.reset_along();
+            }
+            self.journal.end(step, number(result));
+            event.run.outcome = result;
+            event.keeper.done(StepResult::Done(result));
         }
-        run.close_outages(&keeper);
-        let outcome = run.outcome;
-        station.resetting.store(false, Ordering::Release);
-        station.put(keeper);
-        outcome
+        for event in events {
+            // The same for all of them.
+            let _ = event.finish();
+        }
+        result
+    }
+
+    /// From now on every event pauses between dropping mappings and making new ones, by calling
+    /// `pause`; `None` for no more. What happens meanwhile meets an outage that is over before
+    /// anybody could see it otherwise.
+    pub fn linger(&self, pause: Option<Pause>) {
+        *self.linger.lock().unwrap_or_else(PoisonError::into_inner) = pause;
+    }
+
+    fn begin<'a>(&'a self, station: &'a Station, cause: Cause, actor: (Actor, u16)) -> Handling<'a> {
+        self.take_on(station, station.take(), cause, actor)
+    }
+
+    fn take_on<'a>(
+        &'a self,
+        station: &'a Station,
+        mut keeper: Keeper,
+        cause: Cause,
+        actor: (Actor, u16),
+    ) -> Handling<'a> {
+        station.resetting.store(cause.resets, Ordering::Release);
+        keeper.begin(cause);
+        let linger = self.linger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let run =
+            Run { journal: &self.journal, sink: &self.sink, station, cause, actor, outcome: Ok(()), linger };
+        Handling { run, keeper }
+    }
+
+    fn see_through(
+        &self,
+        station: &Station,
+        keeper: Keeper,
+        cause: Cause,
+        actor: (Actor, u16),
+    ) -> Result<(), Errno> {
+        self.take_on(station, keeper, cause, actor).finish()
     }
 
     /// How an access to a window that came out as an MMIO exit is to be answered, and that
@@ -210,7 +269,38 @@ impl Station {
     }
 }
 
-/// One event being handled.
+/// One event of one device, and the keeper that is at it.
+struct Handling<'a> {
+    run: Run<'a>,
+    keeper: Keeper,
+}
+
+impl Handling<'_> {
+    /// All steps up to the event itself, which is left to the caller.
+    fn withdraw(&mut self) {
+        while let Some(step) = self.keeper.next_step()
+            && step != Step::LetThrough
+        {
+            let result = self.run.perform(step, &self.keeper);
+            self.keeper.done(result);
+        }
+    }
+
+    /// All steps that are left; gives the device back, and what the event came to.
+    fn finish(self) -> Result<(), Errno> {
+        let Self { mut run, mut keeper } = self;
+        while let Some(step) = keeper.next_step() {
+            let result = run.perform(step, &keeper);
+            keeper.done(result);
+        }
+        run.close_outages(&keeper);
+        run.station.resetting.store(false, Ordering::Release);
+        run.station.put(keeper);
+        run.outcome
+    }
+}
+
+/// How the steps of an event are performed.
 struct Run<'a> {
     journal: &'a Journal,
     sink: &'a OutageSink,
@@ -218,6 +308,8 @@ struct Run<'a> {
     cause: Cause,
     actor: (Actor, u16),
     outcome: Result<(), Errno>,
+    /// Done once, before anything is mapped again.
+    linger: Option<Pause>,
 }
 
 impl Run<'_> {
@@ -232,15 +324,7 @@ impl Run<'_> {
                 StepResult::Done(result)
             }
             Step::LetThrough => {
-                let event = self.named(Event::new(Kind::Trigger, self.actor.0).index(self.actor.1));
-                let event = match self.cause.passage {
-                    Passage::ConfigWrite(write) => {
-                        let bytes = write.bytes.as_slice();
-                        let value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-                        event.range(write.offset.into(), bytes.len() as u64).value(value)
-                    }
-                    Passage::DeviceReset | Passage::Close | Passage::Nothing => event,
-                };
+                let event = self.passing();
                 self.outcome = self.timed(event, || exporter.let_through(&self.cause.passage));
                 StepResult::Done(self.outcome)
             }
@@ -248,7 +332,7 @@ impl Run<'_> {
                 let step = self.journal.begin(self.named(Event::new(Kind::FindOut, Actor::Keeper)));
                 let found = exporter.find_out();
                 self.journal.end_with(step, |event| match &found {
-                    Ok(found) => event.value(u64::from(found.power) << 8 | u64::from(found.decode)).result(0),
+                    Ok(found) => event.value(found_value(found)).result(0),
                     Err(errno) => event.result(-errno.raw_os_error()),
                 });
                 StepResult::Found(found)
@@ -263,10 +347,12 @@ impl Run<'_> {
                 StepResult::Done(result.map(drop))
             }
             Step::MakeMapping { window, address } => {
+                self.pause();
                 let event = self.about(Kind::P2pMap, keeper, window, address);
                 StepResult::Done(self.timed(event, || ioas.map(self.station.id(window), address)))
             }
             Step::PutBackSlot { window, address } => {
+                self.pause();
                 self.enter(window, Phase::Opening);
                 let event = self.slot(Kind::SlotAdd, keeper, window, address);
                 let result = self.timed(event, || slots.map(self.station.id(window), address));
@@ -278,10 +364,33 @@ impl Run<'_> {
         }
     }
 
+    fn pause(&mut self) {
+        if let Some(pause) = self.linger.take() {
+            pause();
+        }
+    }
+
+    /// What is about to be let through.
+    fn passing(&self) -> Event {
+        let event = self.named(Event::new(Kind::Trigger, self.actor.0).index(self.actor.1));
+        match self.cause.passage {
+            Passage::ConfigWrite(write) => {
+                let bytes = write.bytes.as_slice();
+                let value = bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                event.range(write.offset.into(), bytes.len() as u64).value(value)
+            }
+            Passage::DeviceReset
+            | Passage::HotReset
+            | Passage::LowPower(_)
+            | Passage::Close
+            | Passage::Nothing => event,
+        }
+    }
+
     fn timed(&self, event: Event, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
         let step = self.journal.begin(event);
         let result = act();
-        self.journal.end(step, result.map_or_else(|errno| -errno.raw_os_error(), |()| 0));
+        self.journal.end(step, number(result));
         result
     }
 
@@ -350,10 +459,20 @@ impl Run<'_> {
             let event = Event::new(Kind::Degraded, Actor::Keeper).bar(state.window.bar).text(what);
             self.journal.emit(self.named(event).result(-errno.raw_os_error()));
         }
-        if self.cause.trigger == Trigger::Close {
+        if self.cause.passage == Passage::Close {
             self.journal.emit(self.named(Event::new(Kind::DeviceClose, Actor::Keeper)));
         }
     }
+}
+
+/// As the journal has it.
+fn number(result: Result<(), Errno>) -> i32 {
+    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
+}
+
+/// As the journal has it: bit 0 decode, bits 8–9 the power state, bit 16 low power.
+fn found_value(found: &Found) -> u64 {
+    u64::from(found.low_power) << 16 | u64::from(found.power) << 8 | u64::from(found.decode)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
-use crate::contract::RawDevice;
+use crate::contract::{Held, Holder, LowPower, RawDevice};
 use crate::passthrough::Passthrough;
-use barkeep_journal::{Clock, Lane, Reader, layout};
+use barkeep_journal::{Clock, Lane, Reader, Trigger, layout};
 use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
 use std::sync::mpsc;
@@ -26,8 +26,10 @@ impl Exporter for SlowDevice {
     }
 
     fn find_out(&self) -> Result<Found, Errno> {
-        Ok(Found { decode: true, power: 0, addresses: vec![Some(0xe000_0000)] })
+        Ok(Found { decode: true, power: 0, low_power: false, addresses: vec![Some(0xe000_0000)] })
     }
+
+    fn reset_along(&self) {}
 }
 
 struct Obliging;
@@ -108,6 +110,69 @@ fn an_outage_is_in_the_journal_before_and_after_all_of_its_steps() {
     );
 }
 
+/// One of two functions behind a port; says what happens to it.
+struct Twin {
+    name: &'static str,
+    told: mpsc::Sender<(&'static str, &'static str)>,
+}
+
+impl Exporter for Twin {
+    fn let_through(&self, passage: &Passage) -> Result<(), Errno> {
+        assert_eq!(*passage, Passage::HotReset);
+        self.told.send((self.name, "resets")).unwrap();
+        Err(Errno::NOTTY)
+    }
+
+    fn find_out(&self) -> Result<Found, Errno> {
+        self.told.send((self.name, "is looked at")).unwrap();
+        Ok(Found { decode: true, power: 0, low_power: false, addresses: vec![Some(0xe000_0000)] })
+    }
+
+    fn reset_along(&self) {
+        self.told.send((self.name, "is reset along")).unwrap();
+    }
+}
+
+#[test]
+fn a_hot_reset_is_one_call_between_all_slots_out_and_all_devices_looked_at() {
+    let (journal, file) = Journal::in_memory(200, Lane::Model, Clock::Virtual).unwrap();
+    let (told, tells) = mpsc::channel();
+    let mut driver = Driver::new(journal, Arc::new(|_, _| ()));
+    let window = Window { bar: 0, offset: 0, size: 0x1000, p2p: true };
+    for (slot, name) in [(3, "a"), (4, "b")] {
+        let exporter = Arc::new(Twin { name, told: told.clone() });
+        let parties = Parties { exporter, slots: Arc::new(Obliging), ioas: Arc::new(Obliging) };
+        driver.add(DeviceAddress { devfn: slot << 3, ..ADDRESS }, &[window], parties);
+    }
+    for device in 0..2 {
+        driver.handle(device, Cause::START, (Actor::Vmm, 0)).unwrap();
+    }
+    let before = tells.try_iter().count();
+    assert_eq!(before, 2, "each was looked at when it was first mapped");
+    let result = driver.handle_together(1, &[0, 1], Cause::HOT_RESET, (Actor::Vmm, 0));
+    assert_eq!(result, Err(Errno::NOTTY), "and a reset that fails has revoked all the same");
+    let told: Vec<_> = tells.try_iter().collect();
+    assert_eq!(
+        told,
+        [("b", "resets"), ("a", "is reset along"), ("a", "is looked at"), ("b", "is looked at")]
+    );
+    let mut reader = Reader::open(file, layout::HEADER_SIZE + 200 * layout::RECORD_SIZE).unwrap();
+    let events: Vec<_> = std::iter::from_fn(|| reader.next_event())
+        .skip_while(|e| e.trigger != Trigger::HotReset)
+        .filter(|e| e.phase != journal::Phase::End && e.kind != Kind::Outage)
+        .map(|e| (e.kind, e.device.unwrap().devfn >> 3))
+        .collect();
+    let each =
+        |n| [Kind::FindOut, Kind::P2pUnmap, Kind::P2pMap, Kind::SlotAdd, Kind::Expect].map(|kind| (kind, n));
+    let expected = [
+        vec![(Kind::SlotRemove, 3), (Kind::SlotRemove, 4), (Kind::Trigger, 3), (Kind::Trigger, 4)],
+        each(3).to_vec(),
+        each(4).to_vec(),
+    ];
+    assert_eq!(events, expected.concat());
+    assert!(!driver.busy(0) && !driver.busy(1));
+}
+
 /// Config space of 256 bytes, kept as written; a write of COMMAND with decode off takes as long
 /// as the test wants it to.
 struct SlowRegisters {
@@ -148,6 +213,22 @@ impl RawDevice for SlowRegisters {
 
     fn region_write(&self, _: u8, _: u64, _: &[u8]) -> Result<(), Errno> {
         Err(Errno::IO)
+    }
+
+    fn hot_reset(&self) -> Result<(), Errno> {
+        Err(Errno::NODEV)
+    }
+
+    fn hot_reset_members(&self) -> Result<Vec<DeviceAddress>, Errno> {
+        Err(Errno::NODEV)
+    }
+
+    fn low_power(&self, _: LowPower) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn hold(&self, _: Holder) -> Result<Held, Errno> {
+        Err(Errno::NODEV)
     }
 
     fn reset(&self) -> Result<(), Errno> {

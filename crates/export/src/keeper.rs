@@ -174,7 +174,11 @@ impl Keeper {
         self.stage = match cause.passage {
             // Nothing will be disturbed: what is in stays in.
             Passage::Nothing => Stage::FindOut,
-            Passage::ConfigWrite(_) | Passage::DeviceReset | Passage::Close => Stage::Withdraw(0),
+            Passage::ConfigWrite(_)
+            | Passage::DeviceReset
+            | Passage::HotReset
+            | Passage::LowPower(_)
+            | Passage::Close => Stage::Withdraw(0),
         };
     }
 

@@ -7,7 +7,7 @@ const WINDOW: Window = Window { bar: 2, offset: 0, size: 0x100_0000, p2p: true }
 const HERE: u64 = 0xe000_0000;
 
 fn found(decode: bool) -> Result<Found, Errno> {
-    Ok(Found { decode, power: 0, addresses: vec![Some(HERE)] })
+    Ok(Found { decode, power: 0, low_power: false, addresses: vec![Some(HERE)] })
 }
 
 fn config(trigger: Trigger, revokes: bool) -> Cause {
@@ -77,7 +77,7 @@ fn nothing_is_mapped_while_decode_is_off() {
 #[test]
 fn d3hot_counts_as_not_decoding() {
     let mut keeper = started();
-    let asleep = Ok(Found { decode: true, power: 3, addresses: vec![Some(HERE)] });
+    let asleep = Ok(Found { decode: true, power: 3, low_power: false, addresses: vec![Some(HERE)] });
     drive(&mut keeper, config(Trigger::D3hot, true), asleep);
     assert_eq!((keeper.windows()[0].slot, keeper.windows()[0].mapping), (Slot::Out, Mapping::None));
 }
@@ -85,7 +85,8 @@ fn d3hot_counts_as_not_decoding() {
 #[test]
 fn a_moved_bar_is_unmapped_where_it_was() {
     let mut keeper = started();
-    let moved = Ok(Found { decode: true, power: 0, addresses: vec![Some(HERE + 0x1000_0000)] });
+    let moved =
+        Ok(Found { decode: true, power: 0, low_power: false, addresses: vec![Some(HERE + 0x1000_0000)] });
     let steps = drive(&mut keeper, config(Trigger::BarMove, false), moved);
     assert!(steps.contains(&Step::DropMapping { window: 0, address: HERE }));
     assert!(steps.contains(&Step::MakeMapping { window: 0, address: HERE + 0x1000_0000 }));
@@ -174,6 +175,7 @@ impl Kernel {
                 return StepResult::Found(Ok(Found {
                     decode: self.decode,
                     power: 0,
+                    low_power: false,
                     addresses: vec![Some(at)],
                 }));
             }

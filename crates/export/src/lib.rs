@@ -8,8 +8,10 @@
 //!   An event goes in, the next step comes out, the step's result goes in. It knows nothing
 //!   of KVM or VFIO.
 //! * [`driver`]: journals the start of each step, performs it, journals its end.
+//! * [`administrator`]: what somebody outside of the VM does to the devices.
 //! * [`outage`]: for each window, whether the CPU can reach it at this moment.
 
+pub mod administrator;
 pub mod contract;
 pub mod driver;
 pub mod keeper;
@@ -17,9 +19,10 @@ pub mod outage;
 pub mod passthrough;
 pub mod shadow;
 
+pub use administrator::Administrator;
 pub use contract::{
-    Cause, Errno, Exporter, Fault, FaultSource, Found, Function, Importer, IoSpace, Passage, RawDevice,
-    Window, WindowId,
+    Cause, Errno, Exporter, Fault, FaultSource, Found, Function, Held, Holder, Importer, IoSpace, LowPower,
+    Passage, RawDevice, Window, WindowId,
 };
 pub use driver::{Answer, Driver, Parties};
 pub use keeper::{Keeper, Mapping, Slot, Step, StepResult};

@@ -48,6 +48,12 @@ impl Passthrough {
         &self.device
     }
 
+    fn found(&self, shadow: &Shadow, decode: bool, power: u8) -> Found {
+        let place = |w: &Window| Some(shadow.placed(self.device.layout(), w.bar, &self.holes)? + w.offset);
+        let addresses = self.windows.iter().map(place).collect();
+        Found { decode, power, low_power: shadow.low_power(), addresses }
+    }
+
     fn shadow(&self) -> MutexGuard<'_, Shadow> {
         self.shadow.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,7 +65,17 @@ impl Exporter for Passthrough {
             Passage::ConfigWrite(ref write) => self.plain_write(write),
             Passage::DeviceReset => {
                 let result = self.device.reset();
-                self.shadow().reset();
+                self.reset_along();
+                result
+            }
+            Passage::HotReset => {
+                let result = self.device.hot_reset();
+                self.reset_along();
+                result
+            }
+            Passage::LowPower(which) => {
+                let result = self.device.low_power(which);
+                self.shadow().went(which, result);
                 result
             }
             Passage::Close => {
@@ -71,15 +87,25 @@ impl Exporter for Passthrough {
         }
     }
 
-    /// Two config reads, COMMAND and PMCSR.
+    /// Two config reads, COMMAND and PMCSR; none in low power, which they would end.
     fn find_out(&self) -> Result<Found, Errno> {
+        let layout = self.device.layout();
+        let asleep = {
+            let shadow = self.shadow();
+            shadow.low_power().then(|| shadow.remembered(layout))
+        };
+        if let Some((decode, power)) = asleep {
+            return Ok(self.found(&self.shadow(), decode, power));
+        }
         let command = read16(&*self.device, header::COMMAND)?;
         let pmcsr = pmcsr(&*self.device).map(|at| read16(&*self.device, at)).transpose()?;
-        let layout = self.device.layout();
         let mut shadow = self.shadow();
         let (decode, power) = shadow.found(layout, command, pmcsr);
-        let place = |w: &Window| Some(shadow.placed(layout, w.bar, &self.holes)? + w.offset);
-        Ok(Found { decode, power, addresses: self.windows.iter().map(place).collect() })
+        Ok(self.found(&shadow, decode, power))
+    }
+
+    fn reset_along(&self) {
+        self.shadow().reset();
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is remembered of a function's registers between events, and what it means: the part of
 //! [`crate::Passthrough`] that does no I/O.
 
-use crate::contract::{Cause, Passage};
+use crate::contract::{Cause, Errno, LowPower, Passage};
 use barkeep_journal::Trigger;
 use barkeep_pci::bars;
 use barkeep_pci::header;
@@ -18,6 +18,8 @@ pub struct Shadow {
     seen_on: bool,
     /// The six BAR registers as the guest reads them.
     bars: [u32; 6],
+    /// This process has entered low power and not left it.
+    low_power: bool,
 }
 
 impl Shadow {
@@ -26,7 +28,7 @@ impl Shadow {
     pub fn new(layout: &Layout, command: u16, pmcsr: u16, bars: [u32; 6]) -> Self {
         let decodes = if layout.is_virtual_function { header::COMMAND_MEMORY } else { 0 };
         let registers = Registers { command: command | decodes, pmcsr };
-        Self { registers, seen_on: registers.command & header::COMMAND_MEMORY != 0, bars }
+        Self { registers, seen_on: registers.command & header::COMMAND_MEMORY != 0, bars, low_power: false }
     }
 
     /// The BAR registers as they were read last.
@@ -77,9 +79,29 @@ impl Shadow {
         write.iter().any(|(offset, _)| (header::BAR0..header::BARS_END).contains(&offset))
     }
 
-    /// `VFIO_DEVICE_RESET` came back: a reset wakes the function up and restores its config space.
+    /// `VFIO_DEVICE_RESET` or a hot reset came back: a reset wakes the function up and restores its config space.
     pub fn reset(&mut self) {
         self.registers.pmcsr &= !header::PM_PMCSR_STATE;
+    }
+
+    /// Low power was entered or left. An entry that fails was preceded by one.
+    pub fn went(&mut self, which: LowPower, result: Result<(), Errno>) {
+        self.low_power = match which {
+            LowPower::Entry { .. } => self.low_power || result.is_ok(),
+            LowPower::Exit => self.low_power && result.is_err(),
+        };
+    }
+
+    /// Whether this process has put the device into low power.
+    pub fn low_power(&self) -> bool {
+        self.low_power
+    }
+
+    /// Whether the function decodes memory, and its power state, by what was read and written
+    /// last: the registers are not to be read.
+    pub fn remembered(&self, layout: &Layout) -> (bool, u8) {
+        let decode = layout.is_virtual_function || self.registers.command & header::COMMAND_MEMORY != 0;
+        (decode, (self.registers.pmcsr & header::PM_PMCSR_STATE) as u8)
     }
 
     /// COMMAND and PMCSR were read; gives whether the function decodes memory, and its power

@@ -97,6 +97,10 @@ vocabulary! {
         Lab = 8, "lab";
         /// A device acting by itself (a DMA engine).
         Device = 9, "device";
+        /// The process that exports a BAR and hands the dma-buf over.
+        Exporter = 10, "exporter";
+        /// The process that is handed a dma-buf and imports it.
+        Importer = 11, "importer";
     }
 }
 
@@ -128,13 +132,22 @@ vocabulary! {
         /// An event that may revoke, let through to the device; `trigger` names it.
         Trigger = 30, "trigger";
         /// What the function's registers say afterwards: `value` bit 0 memory decode on,
-        /// bits 8–9 the power state D0–D3.
+        /// bits 8–9 the power state D0–D3, bit 16 that this process has put it into low power.
         FindOut = 31, "find_out";
         /// The keeper's belief: `value` 1 live, 0 revoked. Not an observation.
         Expect = 32, "expect";
         /// Access to a window is away (`begin`) until it is back (`end`); `value` is its
         /// generation.
         Outage = 33, "outage";
+        /// Something an administrator does with a device, past the VMM: begin and end of it. `trigger`
+        /// names it where it has a name, `text` says it.
+        Administer = 34, "administer";
+        /// Somebody else holds the device file open, from `begin` to `end`; `text` is by what.
+        Hold = 35, "hold";
+        /// The kernel asks for the device back (`VFIO_PCI_REQ_IRQ_INDEX`).
+        Request = 36, "request";
+        /// The kernel tells of an error of the device (`VFIO_PCI_ERR_IRQ_INDEX`).
+        DeviceError = 37, "device_error";
         /// Observed: access was revoked.
         Revoked = 40, "revoked";
         /// Observed: access is there.
@@ -173,6 +186,11 @@ vocabulary! {
         Continuation = 71, "continuation";
         /// A record lost (`value` many) or torn: the writer died or ran out of room.
         Lost = 72, "lost";
+        /// A process of several, from its start to the moment it is gone; `text` says at the end how it
+        /// went.
+        Process = 80, "process";
+        /// One step of such a process; `text` is the step.
+        ProcessStep = 81, "process_step";
     }
 }
 
@@ -205,6 +223,16 @@ vocabulary! {
         Suspect = 11, "suspect";
         /// The first mapping, at start.
         Start = 12, "start";
+        /// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY`.
+        LowPowerEntry = 13, "low_power_entry";
+        /// `VFIO_DEVICE_FEATURE_LOW_POWER_EXIT`.
+        LowPowerExit = 14, "low_power_exit";
+        /// Taken out of the machine: the device file is given up because the kernel asks for it.
+        Remove = 15, "remove";
+        /// A reset through sysfs, which vfio-pci is not told of.
+        SysfsReset = 16, "sysfs_reset";
+        /// A second holder of the iommufd context has unmapped a window.
+        Unmap = 17, "unmap";
     }
 }
 
@@ -232,5 +260,9 @@ vocabulary! {
         KernelLog = 8, "kernel_log";
         /// The VMM read the BAR through its device file.
         RegionRead = 9, "region_read";
+        /// An eventfd the kernel has signalled.
+        Eventfd = 10, "eventfd";
+        /// A CPU of the host read the BAR through a mapping of it.
+        MappingRead = 11, "mapping_read";
     }
 }

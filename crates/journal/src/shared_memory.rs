@@ -77,6 +77,11 @@ impl SharedMemory {
         self.atomic_u32(header::STEP).fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
+    /// Records there is room for.
+    pub fn room(&self) -> u64 {
+        self.capacity.saturating_sub(self.atomic_u64(header::NEXT).load(Ordering::Relaxed))
+    }
+
     pub fn finish(&self, status: i32) {
         self.atomic_i32(header::STATUS).store(status, Ordering::Relaxed);
         self.atomic_u32(header::FINISHED).store(1, Ordering::Release);

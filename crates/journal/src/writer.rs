@@ -112,6 +112,14 @@ impl Journal {
         }
     }
 
+    /// Records there is room for; without an end to it, the most there can be.
+    pub fn room(&self) -> u64 {
+        match &self.place {
+            Place::Shared(memory) => memory.room(),
+            Place::Typed(_) => u64::MAX,
+        }
+    }
+
     /// Nanoseconds of the clock events are stamped with: that of [`Self::timed_by`], else
     /// `CLOCK_MONOTONIC` (in the emulator that is the emulated machine's).
     pub fn now(&self) -> u64 {

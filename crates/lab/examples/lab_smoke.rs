@@ -1,13 +1,13 @@
 //! The smallest program that is both halves of the lab: run normally it boots itself inside
 //! QEMU, inside it is PID 1 and, as a child of that, the command.
 //!
-//!     lab_smoke KERNEL OUT [fast] [dry] [KEY=VALUE…] -- hello|spin|crash|hang|fill|devices|leave
+//!     lab_smoke KERNEL OUT [fast] [dry] [KEY=VALUE…] -- hello|spin|crash|hang|fill|devices|leave|ward
 //!
 //! Keys: `timeout` (seconds), `topology`, `share`, `carry`, `append`. Statuses are the lab's; a
 //! command that ends by itself ends with 7.
 
 use barkeep_journal::{Actor, Event, Journal, Kind};
-use barkeep_lab::{Carried, LabError, Request, Topology, dry_run, inner, run};
+use barkeep_lab::{Carried, LabError, Request, Topology, dry_run, inner, run, ward};
 use std::error::Error;
 use std::fs::{self, File};
 use std::time::Duration;
@@ -66,8 +66,13 @@ fn command(arguments: &[String]) -> Result<i32, Box<dyn Error>> {
         Some("fill") => fill(),
         Some("leave") => drop(std::process::Command::new("/init").arg("hang").spawn()?),
         Some("devices") => println!("{}", variable("BARKEEP_DEVICES")?),
+        Some("write") => {
+            fs::write(format!("/sys/bus/pci/{}", arguments[1]), &arguments[2])?;
+            return Ok(0);
+        }
         Some("show") => print!("{}", fs::read_to_string(&arguments[1])?),
         Some("spin") => spin(&journal),
+        Some("ward") => ward(&arguments[1..], &journal)?,
         _ => {}
     }
     println!("hello on stdout");
@@ -76,6 +81,35 @@ fn command(arguments: &[String]) -> Result<i32, Box<dyn Error>> {
     fs::write(format!("{}/sub/hello.txt", variable("BARKEEP_OUT")?), "hello in a file\n")?;
     say("goodbye");
     Ok(7)
+}
+
+/// Writes `FILE=VALUE…` below `/sys/bus/pci`, has the machine put right, and says what is
+/// where and whose. With `hold=FILE` first, that file stays open; what is written after `&`
+/// is written by a process of its own, since it may wait.
+fn ward(disturb: &[String], journal: &Journal) -> Result<(), Box<dyn Error>> {
+    let mut held = Vec::new();
+    for word in disturb {
+        let (file, value) = word.split_once('=').ok_or("not FILE=VALUE")?;
+        match (file, file.strip_prefix('&')) {
+            ("hold", _) => held.push(File::options().read(true).write(true).open(value)?),
+            (_, Some(file)) => {
+                drop(std::process::Command::new("/init").args(["write", file, value]).spawn()?)
+            }
+            (_, None) => fs::write(format!("/sys/bus/pci/{file}"), value)?,
+        }
+    }
+    // What writes beside us has begun to wait.
+    std::thread::sleep(Duration::from_millis(100));
+    let found = ward::put_right(journal);
+    drop(held);
+    for (name, address) in found? {
+        let folder = format!("/sys/bus/pci/devices/{address}");
+        let driver = fs::read_link(format!("{folder}/driver")).ok();
+        let driver = driver.and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned()));
+        let methods = fs::read_to_string(format!("{folder}/reset_method")).unwrap_or_default();
+        println!("{name}={address} {} [{}]", driver.as_deref().unwrap_or("nobody"), methods.trim());
+    }
+    Ok(())
 }
 
 /// Takes all the memory there is.

@@ -2,7 +2,7 @@
 //! what makes a run the same every time, or fast.
 
 use crate::boot_drivers;
-use crate::topology::{Device, Property, Topology};
+use crate::topology::{Device, Property, Ram, Topology};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,10 @@ impl Machine<'_> {
             if let Some(backend) = &device.backend {
                 add("-drive", format!("if=none,id={}{}", drive_of(device), options(backend)));
             }
+            if let Some(Ram { size }) = &device.memory {
+                // Shared memory without a name: pages come when they are touched.
+                add("-object", format!("memory-backend-memfd,id={},share=on,size={size}", memory_of(device)));
+            }
             add("-device", device_option(device));
         }
         line
@@ -144,6 +148,9 @@ fn device_option(device: &Device) -> String {
     if device.backend.is_some() {
         option += &format!(",drive={}", drive_of(device));
     }
+    if device.memory.is_some() {
+        option += &format!(",memdev={}", memory_of(device));
+    }
     option + &options(&device.properties)
 }
 
@@ -155,6 +162,10 @@ fn id_of(name: &str) -> String {
 
 fn drive_of(device: &Device) -> String {
     format!("drive-{}", device.name)
+}
+
+fn memory_of(device: &Device) -> String {
+    format!("memory-{}", device.name)
 }
 
 fn options(table: &BTreeMap<String, Property>) -> String {
@@ -183,7 +194,11 @@ mod tests {
     use super::*;
 
     fn command(fast: bool) -> String {
-        let topology = Topology::named_or_file("nvme-edu").unwrap();
+        command_for("nvme-edu", fast)
+    }
+
+    fn command_for(topology: &str, fast: bool) -> String {
+        let topology = Topology::named_or_file(topology).unwrap();
         let machine = Machine {
             emulator: Path::new("qemu"),
             kernel: Path::new("bzImage"),
@@ -211,6 +226,14 @@ mod tests {
         }
         let at = |part: &str| line.find(part).unwrap();
         assert!(at("intel-iommu") < at("ivshmem-plain"), "the IOMMU stands before what it translates for");
+    }
+
+    #[test]
+    fn a_bar_that_is_ram_has_its_memory_before_it() {
+        let line = command_for("large-bar", false);
+        let memory = "-object memory-backend-memfd,id=memory-ram,share=on,size=4G -device ";
+        let device = "ivshmem-plain,id=lab-ram,addr=00.0,bus=lab-port,memdev=memory-ram ";
+        assert!(line.contains(&format!("{memory}{device}")), "{line}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What the outer half tells the inner one, as a file of the initramfs.
 
-use crate::topology::{Topology, VirtualFunction};
+use crate::topology::{Target, Topology, VirtualFunction};
 use barkeep_journal::Clock;
 use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
 
 /// Where the file lies inside. Its presence, under PID 1, is what makes the binary an init.
 pub(crate) const PATH: &str = "/barkeep/lab.json";
@@ -25,6 +27,7 @@ pub(crate) struct Device {
     pub(crate) bus: Option<String>,
     pub(crate) slot: String,
     pub(crate) bind: Option<String>,
+    pub(crate) target: Option<Target>,
     pub(crate) virtual_functions: Vec<VirtualFunction>,
 }
 
@@ -35,9 +38,35 @@ impl Orders {
             bus: device.bus.clone(),
             slot: device.slot.clone(),
             bind: device.bind.clone(),
+            target: device.target,
             virtual_functions: device.virtual_functions.clone(),
         });
         Self { virtual_time: !fast, devices: devices.collect(), command: command.to_vec() }
+    }
+
+    /// The ones this machine was booted with.
+    ///
+    /// # Errors
+    /// There are none: this is no inside of a lab.
+    pub(crate) fn read() -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(PATH)?)?)
+    }
+
+    /// The drivers that devices and virtual functions are for.
+    pub(crate) fn binds(&self) -> impl Iterator<Item = &str> {
+        let functions = self.devices.iter().flat_map(|device| &device.virtual_functions);
+        let binds = self.devices.iter().map(|device| &device.bind);
+        binds.chain(functions.map(|function| &function.bind)).flatten().map(String::as_str)
+    }
+
+    /// Where runs aim, by the names of devices and virtual functions.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&str, Target)> {
+        let targets = self.devices.iter().flat_map(|device| {
+            let functions = device.virtual_functions.iter();
+            let functions = functions.map(|function| (function.name.as_str(), function.target));
+            std::iter::once((device.name.as_str(), device.target)).chain(functions)
+        });
+        targets.filter_map(|(name, target)| Some((name, target?)))
     }
 
     pub(crate) fn clock(&self) -> Clock {

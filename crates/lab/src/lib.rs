@@ -32,6 +32,7 @@ mod scratch;
 mod signals;
 pub mod topology;
 mod topology_rules;
+pub mod ward;
 
 pub use command_line::shell_quoted;
 pub use config::{print_config, required_options};

@@ -36,6 +36,8 @@ pub(crate) struct Listener<'a> {
     scratch: Scratch,
     results: Results,
     reader: Option<Reader>,
+    /// When it was started, or the last run in it began.
+    since: Instant,
     on_event: &'a mut dyn FnMut(&Event, Header),
 }
 
@@ -46,12 +48,11 @@ impl<'a> Listener<'a> {
         results: Results,
         on_event: &'a mut dyn FnMut(&Event, Header),
     ) -> Self {
-        Self { qemu, scratch, results, reader: None, on_event }
+        Self { qemu, scratch, results, reader: None, since: Instant::now(), on_event }
     }
 
     /// Hands events on until the machine is gone, or has to go.
     pub(crate) fn listen(&mut self, signals: &Signals, timeout: Duration) -> Result<Stop, LabError> {
-        let start = Instant::now();
         let mut finished_at = None;
         let stop = loop {
             let ended = self.qemu.ended().map_err(LabError::Spawn)?;
@@ -69,7 +70,7 @@ impl<'a> Listener<'a> {
             if let Some(signal) = signals.seen() {
                 break Stop::Signal(signal);
             }
-            if finished.is_none() && start.elapsed() > timeout {
+            if finished.is_none() && self.since.elapsed() > timeout {
                 break Stop::TimedOut;
             }
             thread::sleep(PERIOD);
@@ -145,6 +146,9 @@ impl<'a> Listener<'a> {
     }
 
     fn hand_on_one(&mut self, event: &Event) -> Result<(), LabError> {
+        if event.kind == Kind::RunStart {
+            self.since = Instant::now();
+        }
         self.results.write(event)?;
         (self.on_event)(event, self.results.header());
         Ok(())

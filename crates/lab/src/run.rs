@@ -26,7 +26,7 @@ pub struct Request {
     pub topology: Topology,
     /// Wall-clock time and two CPUs instead of counted instructions and one.
     pub fast: bool,
-    /// How long it may take, on the wall.
+    /// How long it may take, on the wall: from the start of the machine, and again from that of a run in it.
     pub timeout: Duration,
     /// The directory for the results; made if it is not there.
     pub out: PathBuf,

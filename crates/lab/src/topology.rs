@@ -13,6 +13,14 @@ use std::path::PathBuf;
 /// The compiled-in topologies: name and text.
 const BUILT_IN: &[(&str, &str)] = &[
     ("nvme-edu", include_str!("../topologies/nvme-edu.toml")),
+    ("nvme-nvme", include_str!("../topologies/nvme-nvme.toml")),
+    ("igb-vfs", include_str!("../topologies/igb-vfs.toml")),
+    ("twins", include_str!("../topologies/twins.toml")),
+    ("slow-port", include_str!("../topologies/slow-port.toml")),
+    ("e1000e", include_str!("../topologies/e1000e.toml")),
+    ("large-bar", include_str!("../topologies/large-bar.toml")),
+    ("mesh", include_str!("../topologies/mesh.toml")),
+    ("odd-bars", include_str!("../topologies/odd-bars.toml")),
     ("conform", include_str!("../topologies/conform.toml")),
 ];
 
@@ -58,6 +66,13 @@ pub struct Device {
     pub properties: BTreeMap<String, Property>,
     /// The drive behind a storage device.
     pub backend: Option<BTreeMap<String, Property>>,
+    /// The RAM behind a BAR, for a model with the property `memdev`.
+    pub memory: Option<Ram>,
+    /// Where what CPUs and peers write can be read back; absent: nowhere.
+    pub target: Option<Target>,
+    /// By which programming interface it can be told to write to a peer; absent: by none that
+    /// is known here.
+    pub engine: Option<Engine>,
     /// The virtual functions that its driver is to make (SR-IOV), in their order.
     #[serde(default)]
     pub virtual_functions: Vec<VirtualFunction>,
@@ -71,6 +86,42 @@ pub struct VirtualFunction {
     pub name: String,
     /// Who drives it inside, as [`Device::bind`]; absent: nobody.
     pub bind: Option<String>,
+    /// As [`Device::target`].
+    pub target: Option<Target>,
+}
+
+/// Memory of the host that is a device's. It is sparse: what nobody touches, nobody needs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ram {
+    /// As [`Topology::memory`]; a power of two, since it becomes a BAR.
+    pub size: String,
+}
+
+/// A place in a BAR that is plain storage: reading gives what was written last, by whomever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// BAR index, 0 to 5.
+    pub bar: u8,
+    /// Bytes from the BAR's start; a multiple of 4.
+    pub offset: u64,
+    /// Bytes; a multiple of 4.
+    pub size: u64,
+    /// Whether a peer reaches it too; not where the BAR is smaller than a page, which the
+    /// kernel does not export.
+    #[serde(default = "yes")]
+    pub peers: bool,
+}
+
+/// How a device is told to write somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Source, destination, count and command registers, as QEMU's `edu` has them.
+    Edu,
+    /// NVMe admin commands whose data pointer names the destination.
+    Nvme,
 }
 
 /// The value of a QEMU property.
@@ -168,8 +219,29 @@ impl Topology {
     }
 }
 
+impl Topology {
+    /// Where others may aim, by the names of devices and virtual functions, in their order.
+    pub fn targets(&self) -> impl Iterator<Item = (&str, Target)> {
+        let targets = self.devices.iter().flat_map(|device| {
+            let functions = device.virtual_functions.iter();
+            let functions = functions.map(|function| (function.name.as_str(), function.target));
+            std::iter::once((device.name.as_str(), device.target)).chain(functions)
+        });
+        targets.filter_map(|(name, target)| Some((name, target?)))
+    }
+
+    /// The devices that can be told to write to others, in their order.
+    pub fn engines(&self) -> impl Iterator<Item = (&str, Engine)> {
+        self.devices.iter().filter_map(|device| Some((device.name.as_str(), device.engine?)))
+    }
+}
+
 fn default_memory() -> String {
     "1G".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -184,10 +256,25 @@ mod tests {
     }
 
     #[test]
+    fn every_compiled_in_topology_has_something_to_aim_at_and_by() {
+        // `conform` aims where its random numbers say.
+        for name in Topology::names().into_iter().filter(|name| *name != "conform") {
+            let topology = Topology::named_or_file(name).unwrap();
+            let by = |target: &str| topology.engines().any(|(engine, _)| engine != target);
+            let mut targets = topology.targets();
+            assert!(targets.any(|(target, place)| place.peers && by(target)), "{name}");
+        }
+        let topology = Topology::named_or_file("igb-vfs").unwrap();
+        let targets: Vec<_> = topology.targets().map(|(name, target)| (name, target.offset)).collect();
+        assert_eq!(targets, [("vf0", 0x800), ("vf1", 0x800)]);
+        assert_eq!(topology.engines().collect::<Vec<_>>(), [("edu", Engine::Edu)]);
+    }
+
+    #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let error = Topology::named_or_file("nvme-edo").unwrap_err().to_string();
         assert!(
-            error.contains("known are nvme-edu, conform") && error.contains("did you mean `nvme-edu`"),
+            error.contains("known are nvme-edu, nvme-nvme") && error.contains("did you mean `nvme-edu`"),
             "{error}"
         );
         assert!(matches!(Topology::named_or_file("./none.toml"), Err(TopologyError::Unreadable { .. })));

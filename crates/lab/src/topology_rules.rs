@@ -1,10 +1,16 @@
 //! What a topology may not say, beyond what its types rule out.
 
-use crate::topology::{Device, Topology, VERSION};
+use crate::topology::{Device, Engine, Target, Topology, VERSION};
 use std::collections::BTreeSet;
 
+/// What `bind` says for no driver at all.
+pub(crate) const NO_DRIVER: &str = "none";
+/// The driver that exports, of what the guest gets.
+pub(crate) const VFIO: &str = "vfio-pci";
 /// Drivers that make no virtual functions: none, and the one that leaves them to its user.
-const MAKE_NO_FUNCTIONS: [&str; 2] = ["none", "vfio-pci"];
+const MAKE_NO_FUNCTIONS: [&str; 2] = [NO_DRIVER, VFIO];
+
+const LAST_BAR: u8 = 5;
 
 /// Slots of the root complex that are taken: the results parcel, the journal, and the
 /// chipset's own functions.
@@ -16,8 +22,7 @@ pub(crate) fn broken_by(topology: &Topology) -> Option<String> {
     if topology.version != VERSION {
         return Some(format!("version {} is not known here, only {VERSION}", topology.version));
     }
-    let memory = topology.memory.strip_suffix(['M', 'G']).and_then(|n| n.parse::<u32>().ok());
-    if memory.is_none_or(|n| n == 0) {
+    if bytes(&topology.memory).is_none() {
         return Some(format!("memory `{}` is not of the form 512M or 1G", topology.memory));
     }
     let mut names = BTreeSet::new();
@@ -27,6 +32,7 @@ pub(crate) fn broken_by(topology: &Topology) -> Option<String> {
         let problem = name_problem(&device.name, &mut names)
             .or_else(|| device_problem(device, &buses))
             .or_else(|| functions_problem(device, &mut names))
+            .or_else(|| aim_problem(device))
             .or_else(|| {
                 (!places.insert((device.bus.clone(), parse_slot(&device.slot))))
                     .then(|| "its slot is taken".to_owned())
@@ -72,6 +78,54 @@ fn device_problem(device: &Device, earlier: &BTreeSet<&str>) -> Option<String> {
             .find(|(reserved, _)| *reserved == number)
             .map(|(reserved, owner)| format!("slot {reserved:02x} is reserved for {owner}")),
     }
+}
+
+/// `512M` or `1G` in bytes; more than none.
+fn bytes(size: &str) -> Option<u64> {
+    let (digits, unit) = match size.as_bytes() {
+        [digits @ .., b'M'] => (digits, 20),
+        [digits @ .., b'G'] => (digits, 30),
+        _ => return None,
+    };
+    let count: u32 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (count > 0).then_some(u64::from(count) << unit)
+}
+
+/// What is wrong with where others are to aim at it, and how it is to aim at others.
+fn aim_problem(device: &Device) -> Option<String> {
+    if let Some(ram) = &device.memory
+        && !bytes(&ram.size).is_some_and(u64::is_power_of_two)
+    {
+        return Some(format!("memory of `{}`: a BAR is a power of two, 512M or 4G", ram.size));
+    }
+    let of = |engine| match engine {
+        Engine::Edu => "edu",
+        Engine::Nvme => "nvme",
+    };
+    if let Some(engine) = device.engine.map(of).filter(|model| *model != device.model) {
+        return Some(format!("a device of model {} has not the engine of an {engine}", device.model));
+    }
+    if device.engine.is_some() && device.bind.as_deref() != Some(VFIO) {
+        return Some(format!("an engine is the guest's to command, so its `bind` is `{VFIO}`"));
+    }
+    let functions = device.virtual_functions.iter();
+    let mut targets = functions
+        .map(|function| (&function.target, &function.bind))
+        .chain([(&device.target, &device.bind)])
+        .filter_map(|(target, bind)| target.map(|target| (target, bind.as_deref())));
+    targets.find_map(|(target, bind)| target_problem(target, bind))
+}
+
+fn target_problem(target: Target, bind: Option<&str>) -> Option<String> {
+    let Target { bar, offset, size, peers: _ } = target;
+    if bind != Some(VFIO) {
+        return Some(format!("a target is the guest's to write, so its `bind` is `{VFIO}`"));
+    }
+    if bar > LAST_BAR {
+        return Some(format!("a target in BAR {bar}: the last is {LAST_BAR}"));
+    }
+    let whole = size > 0 && size % 4 == 0 && offset % 4 == 0 && offset.checked_add(size).is_some();
+    (!whole).then(|| "a target's offset and size are multiples of 4, the size not 0".to_owned())
 }
 
 /// `03.0` as device 0–31 and function 0–7.
@@ -154,6 +208,60 @@ mod tests {
         }
         assert!(problem("", "{ name = '0f' }", "").unwrap().contains("letters"));
         assert!(problem("", "{ name = 'vf' }", "bus = 'vf'").unwrap().contains("before it"));
+    }
+
+    #[test]
+    fn what_is_aimed_at_is_the_guests_and_lies_in_a_bar() {
+        let problem = |keys: &str| {
+            let text = format!(
+                "version = 1\nname = 'x'\n[[device]]\nname = 'a'\nmodel = 'igb'\nslot = '03.0'\n{keys}\n"
+            );
+            broken_by(&toml::from_str(&text).unwrap())
+        };
+        let target = |at: &str| problem(&format!("bind = 'vfio-pci'\ntarget = {{ {at} }}"));
+        assert_eq!(target("bar = 5, offset = 0x28, size = 8, peers = false"), None);
+        assert!(target("bar = 6, offset = 0, size = 4").unwrap().contains("BAR 6"));
+        for wrong in ["offset = 0, size = 0", "offset = 2, size = 4", "offset = 0, size = 6"] {
+            assert!(target(&format!("bar = 0, {wrong}")).unwrap().contains("multiples of 4"), "{wrong}");
+        }
+        let place = "target = { bar = 0, offset = 0, size = 4 }";
+        assert!(problem(place).unwrap().contains("`vfio-pci`"));
+        assert!(problem(&format!("bind = 'igb'\n{place}")).unwrap().contains("`vfio-pci`"));
+        let function =
+            |bind: &str| problem(&format!("virtual_functions = [{{ name = 'vf', {bind}{place} }}]"));
+        assert_eq!(function("bind = 'vfio-pci', "), None);
+        assert!(function("").unwrap().contains("`vfio-pci`"));
+    }
+
+    #[test]
+    fn an_engine_is_what_its_model_has() {
+        let problem = |model: &str, keys: &str| {
+            let text = format!(
+                "version = 1\nname = 'x'\n[[device]]\nname = 'a'\nmodel = '{model}'\nslot = '03.0'\n{keys}\n"
+            );
+            broken_by(&toml::from_str(&text).unwrap())
+        };
+        for model in ["edu", "nvme"] {
+            assert_eq!(problem(model, &format!("bind = 'vfio-pci'\nengine = '{model}'")), None);
+            assert!(problem(model, &format!("engine = '{model}'")).unwrap().contains("`vfio-pci`"));
+        }
+        assert!(problem("igb", "bind = 'vfio-pci'\nengine = 'edu'").unwrap().contains("engine of an edu"));
+        assert!(problem("edu", "bind = 'vfio-pci'\nengine = 'nvme'").unwrap().contains("engine of an nvme"));
+    }
+
+    #[test]
+    fn memory_that_becomes_a_bar_is_a_power_of_two() {
+        let problem = |size: &str| {
+            let text = format!(
+                "version = 1\nname = 'x'\n[[device]]\nname = 'a'\nmodel = 'ivshmem-plain'\nslot = '03.0'\n\
+                 memory = {{ size = '{size}' }}\n"
+            );
+            broken_by(&toml::from_str(&text).unwrap())
+        };
+        assert!(["1M", "512M", "64G"].iter().all(|size| problem(size).is_none()));
+        for wrong in ["3G", "0G", "4", "G", "4T", "-4G", "4 G"] {
+            assert!(problem(wrong).unwrap().contains("power of two"), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,19 +2,24 @@
 //! but the CPUs. It is made of what a lane has opened, and given back in one go.
 
 use crate::bus::{Bus, Doorbell};
+use crate::faults::Faults;
 use crate::firmware::{self, FirmwareError};
 use crate::map::{CONTROL_WORDS, MMIO64, OUTAGE_WORD_COUNT, OUTAGE_WORDS};
 use crate::memory::Ram;
+use crate::outsiders::Outsiders;
 use crate::pci_root::PciRoot;
+use barkeep_export::FaultSource;
 use barkeep_export::driver::OutageSink;
 use barkeep_export::{
-    Cause, Driver, Errno, Fault, FaultSource, Function, Importer, IoSpace, OutageWord, Parties, Passthrough,
-    Phase, WindowId,
+    Administrator, Cause, Driver, Errno, Function, Importer, IoSpace, LowPower, OutageWord, Parties,
+    Passthrough, Phase, WindowId,
 };
-use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
 /// Why these devices make no VM.
@@ -42,24 +47,34 @@ pub struct BoardParts {
     pub devices: Vec<(String, Arc<Passthrough>)>,
     /// The IOMMU's faults, where they can be read.
     pub faults: Option<Box<dyn FaultSource>>,
+    /// Who administers the machine the devices are of.
+    pub administrator: Arc<dyn Administrator>,
+    /// Devices of that machine that are not in the VM, by name: a physical function, say.
+    pub others: BTreeMap<String, DeviceAddress>,
+    /// Lets time pass, as the lane's time goes.
+    pub sleep: Arc<dyn Fn(Duration) + Send + Sync>,
 }
 
 /// A device in its place.
-struct Seat {
+pub(crate) struct Seat {
     name: String,
-    function: Arc<Passthrough>,
+    pub(crate) function: Arc<Passthrough>,
     /// The number of its first window, over all devices.
     first_window: u64,
+    pub(crate) outsiders: Outsiders,
 }
 
 /// A VM without its CPUs.
 pub struct Board {
-    journal: Journal,
+    pub(crate) journal: Journal,
     ram: Arc<Ram>,
     space: Arc<dyn IoSpace>,
-    seats: Vec<Seat>,
-    driver: Arc<Driver>,
-    faults: Option<Mutex<Box<dyn FaultSource>>>,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) faults: Option<Faults>,
+    administrator: Arc<dyn Administrator>,
+    others: BTreeMap<String, DeviceAddress>,
+    sleep: Arc<dyn Fn(Duration) + Send + Sync>,
     /// One attach at a time: they share an IOVA.
     attaching: Mutex<()>,
 }
@@ -70,11 +85,11 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub fn new(parts: BoardParts) -> Result<Self, BoardError> {
-        let BoardParts { journal, ram, space, slots, devices, faults } = parts;
+        let BoardParts { journal, ram, space, slots, devices, faults, administrator, others, sleep } = parts;
         let (mut seats, mut count) = (Vec::new(), 0);
         for (name, function) in devices {
             let windows = function.windows().len() as u64;
-            seats.push(Seat { name, function, first_window: count });
+            seats.push(Seat { name, function, first_window: count, outsiders: Outsiders::default() });
             count += windows;
         }
         if count > OUTAGE_WORD_COUNT {
@@ -88,8 +103,9 @@ impl Board {
                 Parties { exporter: function.clone(), slots: Arc::clone(&slots), ioas: space.clone() };
             driver.add(function.address(), function.windows(), parties);
         }
-        let (driver, faults) = (Arc::new(driver), faults.map(Mutex::new));
-        Ok(Self { journal, ram, space, seats, driver, faults, attaching: Mutex::new(()) })
+        let (driver, faults) = (Arc::new(driver), faults.map(Faults::new));
+        let attaching = Mutex::new(());
+        Ok(Self { journal, ram, space, seats, driver, faults, administrator, others, sleep, attaching })
     }
 
     /// Does what firmware does and maps every device for the first time. What could not be
@@ -116,7 +132,9 @@ impl Board {
     /// Gives everything back, in the order in which it holds on to each other: slots and
     /// mappings (by closing each device), then dma-bufs. Guest RAM goes with the board.
     pub fn take_apart(&self) {
+        self.driver.linger(None);
         for (device, Seat { function, .. }) in (0..).zip(&self.seats) {
+            self.let_go(device);
             if !self.driver.keeper(device).closed() {
                 self.close(device);
             }
@@ -228,17 +246,66 @@ impl Board {
         self.space.attach_probe(window, MMIO64.end)
     }
 
-    /// Whether fault records get lost where many come at once.
-    pub fn faults_get_lost(&self) -> bool {
-        let loses = |source: &Mutex<Box<dyn FaultSource>>| {
-            source.lock().unwrap_or_else(PoisonError::into_inner).loses()
-        };
-        self.faults.as_ref().is_none_or(loses)
+    /// `VFIO_DEVICE_PCI_HOT_RESET`, through the drivers of all functions it resets that are in
+    /// this VM.
+    ///
+    /// # Errors
+    /// The hot reset's errno.
+    pub fn hot_reset(&self, device: u16) -> Result<(), Errno> {
+        // On the root bus there are none to be asked for; the reset itself says so.
+        let members = self.function(device).device().hot_reset_members().unwrap_or_default();
+        let ours: Vec<u16> =
+            (0..self.driver.devices()).filter(|n| members.contains(&self.driver.address(*n))).collect();
+        self.driver.handle_together(device, &ours, Cause::HOT_RESET, (Actor::Vmm, 0))
     }
 
-    /// The IOMMU's fault records since the last call; `None` where they cannot be read.
-    pub fn faults(&self) -> Option<Vec<Fault>> {
-        Some(self.faults.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take())
+    /// Puts a device into low power or takes it out, through the driver.
+    ///
+    /// # Errors
+    /// EINVAL for a second entry; ENOTTY without runtime power management.
+    pub fn low_power(&self, device: u16, which: LowPower) -> Result<(), Errno> {
+        self.driver.handle(device, Cause::low_power(which), (Actor::Vmm, 0))
+    }
+
+    /// From now on each event pauses so long between dropping mappings and making new ones; zero
+    /// for no more.
+    pub fn linger(&self, time: Duration) {
+        let sleep = Arc::clone(&self.sleep);
+        let pause: Option<barkeep_export::driver::Pause> =
+            if time.is_zero() { None } else { Some(Arc::new(move || sleep(time))) };
+        self.driver.linger(pause);
+    }
+
+    /// Unmaps a window past its keeper: what a second holder of the iommufd context can do.
+    ///
+    /// # Errors
+    /// ENOENT where there is no window, or nothing mapped.
+    pub fn unmap_unseen(&self, device: u16, bar: u8, offset: u64) -> Result<(), Errno> {
+        let id = self.window(device, bar, offset).ok_or(Errno::NOENT)?;
+        let window = self.function(device).windows()[usize::from(id.window)];
+        let address = self.bar_address(device, bar, window.offset).ok_or(Errno::NOENT)?;
+        let event = Event::new(Kind::Trigger, Actor::Observer).device(self.driver.address(device));
+        let event = event.trigger(Trigger::Unmap).bar(bar).range(address, window.size);
+        let step = self.journal.begin(event);
+        let result = self.space.unmap(id, address).map(drop);
+        self.journal.end(step, result.map_or_else(|errno| -errno.raw_os_error(), |()| 0));
+        result
+    }
+
+    /// Who administers the machine the devices are of.
+    pub fn administrator(&self) -> &Arc<dyn Administrator> {
+        &self.administrator
+    }
+
+    /// Where a device is on the host, also one that is not in this VM.
+    pub fn host_address(&self, name: &str) -> Option<DeviceAddress> {
+        let seat = self.seats.iter().find(|seat| seat.name == name);
+        seat.map(|seat| seat.function.address()).or_else(|| self.others.get(name).copied())
+    }
+
+    /// The names of the devices that are not in this VM.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        self.others.keys().map(String::as_str)
     }
 }
 

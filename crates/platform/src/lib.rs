@@ -4,6 +4,8 @@
 //!
 //! * [`board`]: a VM's RAM, devices and driver, joined; what the bus and a scenario act on.
 //! * [`bus`]: where an access goes that meets no memory; [`pci_root`] and [`msix`] behind it.
+//! * [`faults`]: the IOMMU's fault records, followed; [`outsiders`]: others who hold a device's
+//!   file, and the kernel that wants it back.
 //! * [`efault`]: what a vCPU does when the memory behind a slot is not there.
 //! * [`firmware`]: places the BARs and turns the devices on.
 //! * [`map`] and [`memory`]: addresses, and RAM.
@@ -11,12 +13,16 @@
 pub mod board;
 pub mod bus;
 pub mod efault;
+pub mod faults;
 pub mod firmware;
 pub mod map;
 pub mod memory;
 pub mod msix;
+pub mod outsiders;
 pub mod pci_root;
+mod places;
 
 pub use board::{Board, BoardError, BoardParts};
 pub use bus::{Bus, Doorbell, Flow};
 pub use memory::Ram;
+pub use outsiders::OnRequest;

@@ -171,6 +171,24 @@ pub enum Command {
         /// In which order the page's cells are visited.
         seed: u64,
     },
+    /// Waits, halted between looks, until a window is out; then reads inside the outage and rings a
+    /// bell; answers with [`crate::Reply::Watched`].
+    Watch {
+        /// Address of the window's outage word, as [`Command::Hammer`] has it.
+        outage_word: u64,
+        /// What is read, a `u32`; a multiple of 4.
+        address: u64,
+        /// Address of a `u32` that is written after the read; 0 if there is none.
+        bell: u64,
+        /// What is written there.
+        bell_value: u32,
+        /// Address of a `u64` in RAM that ends the wait once it is not 0; 0 if there is none.
+        stop_word: u64,
+        /// Nanoseconds between two looks; not 0.
+        pause_ns: u64,
+        /// Nanoseconds after which to give up; one look is always taken.
+        max_ns: u64,
+    },
     /// Stops this vCPU for good: halted, interrupts off, no reply.
     Halt,
     /// Executes an undefined instruction: always ends as [`crate::Refusal::Exception`].
@@ -257,6 +275,15 @@ impl Command {
                 reset_value,
                 seed,
             } => request(mb::OP_HAMMER, [page, outage, stop, pause, most, reset_value.into(), seed]),
+            Self::Watch {
+                outage_word: outage,
+                address,
+                bell,
+                bell_value,
+                stop_word: stop,
+                pause_ns: pause,
+                max_ns: most,
+            } => request(mb::OP_WATCH, [outage, address, bell, bell_value.into(), stop, pause, most]),
             Self::Halt => request(mb::OP_HALT, []),
             Self::Trap => request(mb::OP_TRAP, []),
         }
@@ -287,6 +314,15 @@ impl Command {
                 max_iterations: e,
                 reset_value: word32(f)?,
                 seed: g,
+            },
+            mb::OP_WATCH => Self::Watch {
+                outage_word: a,
+                address: b,
+                bell: c,
+                bell_value: word32(d)?,
+                stop_word: e,
+                pause_ns: f,
+                max_ns: g,
             },
             mb::OP_HALT => Self::Halt,
             mb::OP_TRAP => Self::Trap,
@@ -345,6 +381,15 @@ mod tests {
                 reset_value,
                 seed: w[5],
             }),
+            any::<([u64; 6], u32)>().prop_map(|(w, bell_value)| Command::Watch {
+                outage_word: w[0],
+                address: w[1],
+                bell: w[2],
+                bell_value,
+                stop_word: w[3],
+                pause_ns: w[4],
+                max_ns: w[5],
+            }),
         ]
     }
 
@@ -355,7 +400,7 @@ mod tests {
         }
 
         #[test]
-        fn no_words_make_decode_panic(words in any::<[u64; 8]>(), opcode in 0_u64..16) {
+        fn no_words_make_decode_panic(words in any::<[u64; 8]>(), opcode in 0_u64..17) {
             let _ = Command::decode(&words);
             let mut likely = words;
             likely[0] = opcode;

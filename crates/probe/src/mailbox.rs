@@ -61,6 +61,8 @@ pub const OP_HAMMER: u64 = 12;
 pub const OP_HALT: u64 = 13;
 /// Opcode of [`crate::Command::Trap`].
 pub const OP_TRAP: u64 = 14;
+/// Opcode of [`crate::Command::Watch`].
+pub const OP_WATCH: u64 = 15;
 
 /// [`crate::DmaDirection::FromMemory`] as a word.
 pub const EDU_FROM_MEMORY: u64 = 0;
@@ -102,6 +104,17 @@ pub const HAMMER_FIRST_WRITTEN: usize = 10;
 pub const HAMMER_FIRST_READ: usize = 11;
 /// Hammer's first violation: where in the page, in bytes.
 pub const HAMMER_FIRST_OFFSET: usize = 12;
+
+/// Watch's result: 1 if it saw the window out.
+pub const WATCH_SEEN: usize = 0;
+/// Watch's result: what it read.
+pub const WATCH_VALUE: usize = 1;
+/// Watch's result: the outage word before that.
+pub const WATCH_BEFORE: usize = 2;
+/// Watch's result: the outage word after it.
+pub const WATCH_AFTER: usize = 3;
+/// Watch's result: looks taken.
+pub const WATCH_LOOKS: usize = 4;
 
 /// How many cells of the page Hammer walks through.
 pub const HAMMER_CELLS: u64 = 64;

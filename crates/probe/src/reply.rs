@@ -34,6 +34,24 @@ pub enum Reply {
     },
     /// To [`Command::Hammer`].
     Hammered(HammerCounts),
+    /// To [`Command::Watch`].
+    Watched {
+        /// What it saw; nothing if it gave up, or was stopped, before the window was out.
+        seen: Option<Seen>,
+        /// Looks it took.
+        looks: u64,
+    },
+}
+
+/// What a [`Command::Watch`] saw of an outage. The bell was rung between the two outage words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// What was read.
+    pub value: u32,
+    /// The outage word just before.
+    pub before: u64,
+    /// The outage word just after.
+    pub after: u64,
 }
 
 /// Where memory differs from a pattern.
@@ -181,6 +199,15 @@ fn hammered(results: &[u64]) -> HammerCounts {
     }
 }
 
+fn watched(results: &[u64]) -> Reply {
+    let seen = (results[mb::WATCH_SEEN] != 0).then(|| Seen {
+        value: results[mb::WATCH_VALUE] as u32,
+        before: results[mb::WATCH_BEFORE],
+        after: results[mb::WATCH_AFTER],
+    });
+    Reply::Watched { seen, looks: results[mb::WATCH_LOOKS] }
+}
+
 impl Command {
     /// Makes sense of the words at [`mb::reply_address`]: status, then results.
     pub fn decode_reply(&self, words: &[u64; mb::REPLY_WORDS]) -> Result<Reply, Refusal> {
@@ -195,6 +222,7 @@ impl Command {
             Self::EduBusy { .. } => Reply::Busy(results[0] != 0),
             Self::EduWait { .. } => Reply::Waited { looks: results[0] },
             Self::Hammer { .. } => Reply::Hammered(hammered(results)),
+            Self::Watch { .. } => watched(results),
             Self::Write { .. }
             | Self::Fill { .. }
             | Self::Copy { .. }
@@ -235,6 +263,15 @@ mod tests {
         }
         let unknown = Command::Cpus.decode_reply(&words(99, &[]));
         assert_eq!(unknown, Err(Refusal::Unknown(99)));
+    }
+
+    #[test]
+    fn a_watch_that_saw_nothing_has_nothing_to_show() {
+        let nothing = watched(&words(0, &[0, 7, 2, 2, 9])[1..]);
+        assert_eq!(nothing, Reply::Watched { seen: None, looks: 9 });
+        let seen = Some(Seen { value: u32::MAX, before: 6, after: 7 });
+        let something = watched(&words(0, &[1, u32::MAX.into(), 6, 7, 1])[1..]);
+        assert_eq!(something, Reply::Watched { seen, looks: 1 });
     }
 
     #[test]

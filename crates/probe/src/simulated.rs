@@ -12,6 +12,7 @@
 
 mod hammer;
 mod paging;
+mod watch;
 mod work;
 
 use crate::{Command, Refusal, Reply, Width};

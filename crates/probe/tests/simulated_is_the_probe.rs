@@ -200,11 +200,37 @@ fn hammer(page: impl Strategy<Value = u64>) -> impl Strategy<Value = Command> {
     )
 }
 
+/// Of words in the scratch memory, where fills leave outage words of any phase, and of the one that
+/// a scripted page moves when it is read.
+fn watch() -> impl Strategy<Value = Command> {
+    let outage_word = prop_oneof![
+        4 => (0..SCRATCH_BYTES / 8).prop_map(|word| SCRATCH + 8 * word),
+        2 => Just(OUTAGE),
+        1 => prop::sample::select(vec![0, SCRATCH + 4, 1 << 47]),
+    ];
+    let address = prop_oneof![3 => address(), 1 => Just(SCRIPTED_PAGE)];
+    let bell = prop_oneof![1 => Just(0), 3 => address.clone()];
+    let stop_word = prop::sample::select(vec![0, 0, STOP, SCRATCH, 4]);
+    let pause_ns = prop::sample::select(vec![1000, 700, 1_000_000, 0]);
+    (outage_word, address, bell, any::<u32>(), stop_word, pause_ns, 0..4_000_u64).prop_map(
+        |(outage_word, address, bell, bell_value, stop_word, pause_ns, max_ns)| Command::Watch {
+            outage_word,
+            address,
+            bell,
+            bell_value,
+            stop_word,
+            pause_ns,
+            max_ns,
+        },
+    )
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => accesses(),
         3 => edu(),
         1 => hammer(prop::sample::select(vec![BAR, BAR + 0x1000, NOBODY, BAR + 8])),
+        3 => watch(),
         1 => any::<u64>().prop_map(|value| Command::Echo { value }),
         1 => Just(Command::Cpus),
         1 => (0..100_000_u64).prop_map(|ns| Command::Sleep { ns }),

@@ -37,17 +37,28 @@ const LOOKS: u32 = 500;
 /// operation runs between them, so where the first cannot read RAM the second cannot write
 /// either. Nothing but `value` ever gets anywhere.
 pub(crate) fn copy(engine: &DeviceFile, ram: &File, iova: u64, value: u32) -> Result<u64, Errno> {
+    start(engine, ram, iova, value)?;
+    finish(engine)?;
+    Ok(0)
+}
+
+/// The same up to the command of the second DMA, which is then in flight until [`finish`].
+pub(crate) fn start(engine: &DeviceFile, ram: &File, iova: u64, value: u32) -> Result<(), Errno> {
     ram.write_all_at(&value.to_le_bytes(), 0).map_err(|e| errors::of_io(&e))?;
     transfer(engine, RAM_IOVA, BUFFER, START)?;
-    transfer(engine, BUFFER, iova, START | TO_BUS)?;
-    Ok(0)
+    finish(engine)?;
+    transfer(engine, BUFFER, iova, START | TO_BUS)
 }
 
 fn transfer(engine: &DeviceFile, source: u64, destination: u64, command: u32) -> Result<(), Errno> {
     for (register, value) in [(SOURCE, source), (DESTINATION, destination), (COUNT, 4)] {
         write(engine, register, value)?;
     }
-    write(engine, COMMAND, command.into())?;
+    write(engine, COMMAND, command.into())
+}
+
+/// Waits until the engine has carried out what it was told last.
+pub(crate) fn finish(engine: &DeviceFile) -> Result<(), Errno> {
     sleep(TAKES);
     for _ in 0..LOOKS {
         if engine.region_read(BAR, COMMAND)? & START == 0 {

@@ -133,7 +133,7 @@ impl Hands {
 }
 
 /// A memfd that cannot shrink, as udmabuf wants it.
-fn memory(name: &std::ffi::CStr, size: u64) -> Result<File, Errno> {
+pub(crate) fn memory(name: &std::ffi::CStr, size: u64) -> Result<File, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = File::from(memfd_create(name, flags).map_err(errors::of_rustix)?);
     ftruncate(&file, size).map_err(errors::of_rustix)?;

@@ -6,12 +6,14 @@
 //!   come back.
 //! * [`places`]: which devices, by name and address.
 //! * [`discover`]: what those devices are, found out by asking and by trying.
+//! * [`parts`]: what one process holds, piece by piece, for programs that are several processes.
 //!
 //! Below them, one file for each thing a process can hold or do: device files, dma-bufs,
 //! mappings of BARs, I/O address spaces, references under way, removals, the DMA engine.
 
 pub mod discover;
 pub mod executor;
+pub mod parts;
 pub mod places;
 
 mod buffer;

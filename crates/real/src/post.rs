@@ -31,13 +31,7 @@ impl<T> Post<T> {
 
     /// Sends a descriptor and keeps it.
     pub(crate) fn send(&mut self, file: &File, label: T) -> Result<(), Errno> {
-        let descriptors = [file.as_fd()];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        // The space is of one descriptor.
-        control.push(SendAncillaryMessage::ScmRights(&descriptors));
-        sendmsg(&self.outgoing, &[IoSlice::new(b".")], &mut control, SendFlags::NOSIGNAL)
-            .map_err(errors::of_rustix)?;
+        send(&self.outgoing, file)?;
         self.labels.push_back(label);
         Ok(())
     }
@@ -47,26 +41,46 @@ impl<T> Post<T> {
     /// # Errors
     /// EAGAIN if there is none.
     pub(crate) fn receive(&mut self) -> Result<(T, File), Errno> {
-        let mut byte = [0];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        recvmsg(&self.incoming, &mut [IoSliceMut::new(&mut byte)], &mut control, flags)
-            .map_err(errors::of_rustix)?;
-        let descriptor = control.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            _ => None,
-        });
-        // Every message has one, and a label.
-        let descriptor = descriptor.ok_or(Errno::EPROTO)?;
+        let descriptor = receive(&self.incoming)?;
+        // Every message has a label.
         let label = self.labels.pop_front().ok_or(Errno::EPROTO)?;
-        Ok((label, File::from(descriptor)))
+        Ok((label, descriptor))
     }
 
     /// What is known of all that is under way.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &T> {
         self.labels.iter()
     }
+}
+
+/// Sends one descriptor over a socket that keeps messages apart.
+pub(crate) fn send(socket: &impl AsFd, file: &File) -> Result<(), Errno> {
+    let descriptors = [file.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    // The space is of one descriptor.
+    control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(socket, &[IoSlice::new(b".")], &mut control, SendFlags::NOSIGNAL)
+        .map_err(errors::of_rustix)
+        .map(drop)
+}
+
+/// Takes one descriptor out of a socket.
+///
+/// # Errors
+/// EAGAIN if there is none and the socket does not block; EPROTO if a message came without one, as
+/// the end of the other side is.
+pub(crate) fn receive(socket: &impl AsFd) -> Result<File, Errno> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, flags).map_err(errors::of_rustix)?;
+    let descriptor = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    descriptor.map(File::from).ok_or(Errno::EPROTO)
 }
 
 #[cfg(test)]

@@ -117,9 +117,19 @@ impl Probe {
         &self.context
     }
 
+    /// The one space.
+    pub(crate) fn space(&self) -> Space<'_> {
+        Space { context: &self.context, id: self.id }
+    }
+
+    /// What names it in its context.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Maps all of a dma-buf, and takes it away again if that worked.
     pub(crate) fn try_all_of(&self, buffer: &Buffer) -> Result<(), Errno> {
-        let space = Space { context: &self.context, id: self.id };
+        let space = self.space();
         let size = buffer.size()?;
         space.map(buffer.file(), 0, size, 0)?;
         space.unmap(0, size).map(drop)

@@ -60,6 +60,11 @@ pub(crate) fn trigger(trigger: Trigger) -> &'static str {
         Trigger::BarMove => "BAR move",
         Trigger::Suspect => "suspicion",
         Trigger::Start => "start",
+        Trigger::LowPowerEntry => "low power",
+        Trigger::LowPowerExit => "end of low power",
+        Trigger::Remove => "removal",
+        Trigger::SysfsReset => "reset through sysfs",
+        Trigger::Unmap => "unmap by somebody else",
     }
 }
 

@@ -85,6 +85,7 @@ impl<W: Write> Timeline<W> {
             | Kind::Answered
             | Kind::Expect => self.handled(event),
             Kind::Landed | Kind::NotLanded | Kind::Faulted => self.dma(event),
+            Kind::Administer | Kind::Hold | Kind::Request | Kind::DeviceError => self.outside(event),
             Kind::Action => self.action(event),
             Kind::Expectation => self.expectation(event),
             Kind::Mark => self.whole(event, Tone::Quiet, &format!("mark  {}", event.text)),
@@ -117,7 +118,9 @@ impl<W: Write> Timeline<W> {
             | Kind::DmaStart
             | Kind::AccessCount
             | Kind::Leftover
-            | Kind::Continuation => Ok(()),
+            | Kind::Continuation
+            | Kind::Process
+            | Kind::ProcessStep => Ok(()),
         }
     }
 
@@ -153,6 +156,23 @@ impl<W: Write> Timeline<W> {
         let (offset, size) = (event.address.unwrap_or(0), event.size.unwrap_or(0));
         let device = self.names.full(event.device);
         self.told(event, tone, &format!("{device}  BAR {bar} {result}, {size:#x} bytes at {offset:#x}"))
+    }
+
+    /// What others do with a device, and what the kernel says of it.
+    fn outside(&mut self, event: &Event) -> io::Result<()> {
+        let device = self.names.full(event.device);
+        let (tone, what) = match (event.kind, event.phase, event.result.unwrap_or(0)) {
+            (Kind::Administer, Phase::Begin, _) => (Tone::Quiet, format!("administrator: {}", event.text)),
+            (Kind::Administer, _, 0) => return Ok(()),
+            (Kind::Administer, _, result) => {
+                (Tone::Notice, format!("administrator: {}", names::result(result)))
+            }
+            (Kind::Hold, Phase::Begin, _) => (Tone::Quiet, format!("held open by others: {}", event.text)),
+            (Kind::Hold, ..) => (Tone::Quiet, "held open by others no longer".to_owned()),
+            (Kind::Request, ..) => (Tone::Notice, "the kernel asks for it back".to_owned()),
+            _ => (Tone::Bad, "the kernel tells of an error".to_owned()),
+        };
+        self.told(event, tone, &format!("{device}  {what}"))
     }
 
     fn handled(&mut self, event: &Event) -> io::Result<()> {

@@ -1,12 +1,18 @@
 //! A scenario as it is written down. `docs/interfaces.md` is the reference.
 
+mod about;
 mod action;
+mod print;
+mod problem;
+mod told;
+mod words;
 
 use crate::nearest;
-use crate::units::{Size, duration_field, size_field};
-use serde::Deserialize;
-use std::fmt;
-use std::time::Duration;
+use crate::units::{Size, size_field};
+pub use action::Action;
+use problem::Moves;
+use serde::{Deserialize, Serialize};
+pub use words::{Content, Fate, Hold, Place, Purpose, Release, Sight, Spaces, Unseen};
 
 /// The version of the language this crate reads.
 pub const VERSION: u32 = 1;
@@ -14,7 +20,7 @@ pub const VERSION: u32 = 1;
 pub const MOST_ACTIONS: u64 = 1_000_000;
 
 /// A scenario.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// [`VERSION`].
@@ -22,6 +28,7 @@ pub struct Scenario {
     /// What reports call it.
     pub name: String,
     /// The emulated machine, in lane `lab`.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub topology: Option<String>,
     /// The guest.
     #[serde(default)]
@@ -32,7 +39,7 @@ pub struct Scenario {
 }
 
 /// The guest a scenario needs.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guest {
     /// vCPUs, 1–64.
@@ -40,227 +47,15 @@ pub struct Guest {
     /// RAM.
     #[serde(deserialize_with = "size_field")]
     pub memory: Size,
+    /// I/O address spaces.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spaces: Spaces,
 }
 
 impl Default for Guest {
     fn default() -> Self {
-        Self { vcpus: 1, memory: Size(64 << 20) }
+        Self { vcpus: 1, memory: Size(64 << 20), spaces: Spaces::default() }
     }
-}
-
-/// A place in a BAR.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Place {
-    /// The device's name.
-    pub device: String,
-    /// BAR index.
-    pub bar: u8,
-    /// Bytes from its start.
-    #[serde(default)]
-    pub offset: u64,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}+{:#x}", self.device, self.bar, self.offset)
-    }
-}
-
-/// What a guest CPU is to find.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Content {
-    /// The pattern.
-    #[default]
-    Holds,
-    /// All ones: nobody answers.
-    Ones,
-    /// Something, but not the pattern.
-    Differs,
-}
-
-/// What is to become of a DMA.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fate {
-    /// The data arrives and no fault is recorded.
-    Lands,
-    /// The data does not arrive and the IOMMU records the fault.
-    Faults,
-}
-
-/// What somebody else does with a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unseen {
-    /// Turns memory decode off.
-    DecodeOff,
-    /// Turns memory decode on.
-    DecodeOn,
-    /// Resets it.
-    DeviceReset,
-}
-
-/// What a sleep is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Purpose {
-    /// Nothing but itself.
-    #[default]
-    Itself,
-    /// Until the log that fault records are read from takes some again; needless where it takes
-    /// every one.
-    FaultLog,
-}
-
-/// One action.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
-#[allow(missing_docs, reason = "the fields are the table of docs/interfaces.md")]
-pub enum Action {
-    /// A guest CPU writes 32-bit words.
-    Fill {
-        to: Place,
-        #[serde(default = "page")]
-        size: u64,
-        pattern: u32,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// A guest CPU reads and compares.
-    Verify {
-        at: Place,
-        #[serde(default = "page")]
-        size: u64,
-        pattern: u32,
-        #[serde(default)]
-        vcpu: usize,
-        #[serde(default)]
-        expect: Content,
-    },
-    /// An engine copies a pattern into a BAR, and what became of it is looked at.
-    Dma {
-        engine: String,
-        to: Place,
-        #[serde(default = "dma_size")]
-        size: u64,
-        pattern: u32,
-        expect: Fate,
-    },
-    /// The same, only commanded.
-    DmaStart {
-        engine: String,
-        to: Place,
-        #[serde(default = "dma_size")]
-        size: u64,
-        pattern: u32,
-    },
-    /// What became of it.
-    DmaFinish { engine: String, expect: Fate },
-    /// PCIe FLR, written bare.
-    Flr {
-        device: String,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// Advanced Features FLR.
-    AfFlr {
-        device: String,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// Memory decode off.
-    DecodeOff {
-        device: String,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// Memory decode on.
-    DecodeOn {
-        device: String,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// Power state D3hot.
-    D3hot {
-        device: String,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// Power state D0.
-    D0 {
-        device: String,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// `VFIO_DEVICE_RESET` by the VMM.
-    DeviceReset {
-        device: String,
-        #[serde(default = "ok")]
-        expect: String,
-    },
-    /// The device file closed by the VMM.
-    Close { device: String },
-    /// Somebody else who holds the device file does something; the VMM is not told.
-    Unseen { device: String, what: Unseen },
-    /// The VMM is told that something may have happened unseen.
-    Suspect { device: String },
-    /// An attach, for its errno.
-    Attach {
-        to: Place,
-        #[serde(default, deserialize_with = "duration_field")]
-        after: Duration,
-        #[serde(default)]
-        background: bool,
-        expect: String,
-    },
-    /// A vCPU writes and reads a page of a BAR, on and on.
-    Hammer {
-        at: Place,
-        vcpu: usize,
-        #[serde(default, deserialize_with = "duration_field")]
-        pause: Duration,
-    },
-    /// Ends all hammering.
-    HammerStop {
-        #[serde(default)]
-        answered: u64,
-    },
-    /// The guest halts.
-    Sleep {
-        #[serde(deserialize_with = "duration_field")]
-        time: Duration,
-        #[serde(default)]
-        vcpu: usize,
-        #[serde(default, rename = "for")]
-        purpose: Purpose,
-    },
-    /// The guest halts, and so should the VMM.
-    Idle {
-        #[serde(deserialize_with = "duration_field")]
-        time: Duration,
-        #[serde(default)]
-        vcpu: usize,
-    },
-    /// A list, several times.
-    Repeat {
-        times: u64,
-        #[serde(rename = "action")]
-        actions: Vec<Action>,
-    },
-}
-
-fn page() -> u64 {
-    4096
-}
-
-fn dma_size() -> u64 {
-    256
-}
-
-fn ok() -> String {
-    "ok".into()
 }
 
 /// Why a text is not a scenario.
@@ -305,27 +100,31 @@ impl Scenario {
         }
     }
 
-    /// The names of the devices it acts on, each once, in order of appearance.
+    /// The names of the VM's devices, each once, in order of appearance.
     pub fn devices(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for_each(&self.actions, &mut |action| {
-            for name in action.devices() {
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-        });
-        names
+        self.names(|action| action.devices())
     }
 
     /// The names among them that are DMA engines to it.
     pub fn engines(&self) -> Vec<&str> {
+        self.names(|action| action.engine().into_iter().collect())
+    }
+
+    /// The names of devices that only an administrator acts on: they need not be in the VM.
+    pub fn others(&self) -> Vec<&str> {
+        let devices = self.devices();
+        let mut names = self.names(|action| action.administered().into_iter().collect());
+        names.retain(|name| !devices.contains(name));
+        names
+    }
+
+    fn names<'a>(&'a self, of: impl Fn(&'a Action) -> Vec<&'a str>) -> Vec<&'a str> {
         let mut names = Vec::new();
         for_each(&self.actions, &mut |action| {
-            if let Some(name) = action.engine()
-                && !names.contains(&name)
-            {
-                names.push(name);
+            for name in of(action) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
             }
         });
         names
@@ -348,14 +147,18 @@ impl Scenario {
         if count(&self.actions).is_none_or(|n| n > MOST_ACTIONS) {
             return Some(format!("more than {MOST_ACTIONS} actions, repeats counted out"));
         }
-        let mut problem = None;
+        let (mut problem, mut moves) = (None, Moves::default());
         for_each(&self.actions, &mut |action| {
             if problem.is_none() {
-                problem = action.problem(self.guest.vcpus);
+                problem = action.problem(self.guest.vcpus).or_else(|| moves.next(action));
             }
         });
         problem
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn count(actions: &[Action]) -> Option<u64> {

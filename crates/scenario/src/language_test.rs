@@ -30,10 +30,74 @@ fn mistakes_are_told_with_what_was_meant() {
         ("version = 1\nname = 'x'\naction = []\ntopologie = 'y'\n".into(), "did you mean `topology`"),
         ("version = 1\nname = 'x'\naction = []\n[guest]\nvcpus = 65\n".into(), "1 to 64"),
         ("name = 'x'\n".into(), "missing field `version`"),
+        (with_action("do = 'sleep'\ntime = '9ms..2ms'"), "`9ms..2ms` is not a range"),
+        (
+            with_action("do = 'verify'\nat = {device='a',bar=2,moved-from=true}\npattern=1"),
+            "has not been moved",
+        ),
+        (with_action("do = 'attach'\nto = {device='a',bar=2,moved-from=true}\nexpect='ok'"), "no window"),
+        (with_action("do = 'bar-move'\ndevice = 'a'\nbar = 6"), "number of the BAR"),
+        (with_action("do = 'watched'"), "is for vCPU 1, but the guest has 1"),
+        (with_action("do = 'unseen'\ndevice = 'a'\nwhat = 'unmap'"), "which `bar`?"),
+        (with_action("do = 'unseen'\ndevice = 'a'\nwhat = 'flr'\nbar = 2"), "only `unmap`"),
+        (with_action("do = 'remove'\ndevice = 'a'\nrelease = 'never'"), "unknown variant `never`"),
     ] {
         let error = Scenario::parse(&text).unwrap_err().to_string();
         assert!(error.contains(part), "{text}\n---\n{error}");
     }
+}
+
+#[test]
+fn devices_of_the_vm_and_of_the_administrator_are_told_apart() {
+    let text = [
+        "do = 'sysfs-reset'\ndevice = 'vf'",
+        "do = 'sysfs-reset'\ndevice = 'pf'",
+        "do = 'reset-methods'\ndevice = 'pf'\npresent = false",
+        "do = 'dma'\nengine = 'edu'\nto = { device = 'vf', bar = 0 }\nexpect = 'lost'",
+        "do = 'remove'\ndevice = 'vf'\nrelease = 'later'\nfunctions-of = 'pf'",
+    ]
+    .map(|action| format!("[[action]]\n{action}\n"))
+    .concat();
+    let scenario = Scenario::parse(&format!("version = 1\nname = 'x'\n{text}")).unwrap();
+    assert_eq!(scenario.devices(), ["vf", "edu"]);
+    assert_eq!(scenario.others(), ["pf"]);
+    assert_eq!(scenario.engines(), ["edu"]);
+}
+
+#[test]
+fn a_moved_bar_may_be_named_where_it_was() {
+    let moved = "do = 'bar-move'\ndevice = 'a'\nbar = 2\n[[action]]\n\
+                 do = 'verify'\nat = { device = 'a', bar = 2, moved-from = true }\npattern = 0\nexpect = 'ones'";
+    let scenario = Scenario::parse(&with_action(moved)).unwrap();
+    assert_eq!(scenario.actions[1].to_string(), "verify a:2+0x0 where it was reads all ones");
+}
+
+#[test]
+fn a_random_time_is_told_as_it_was_drawn_and_the_same_for_the_same_seed() {
+    let text = with_action("do = 'sleep'\ntime = '10ms..150ms'");
+    let [action] = &Scenario::parse(&text).unwrap().actions[..] else { panic!("there is one") };
+    let times = |seed| {
+        let mut draw = crate::draw::Draw::new(seed);
+        [(); 3].map(|()| action.drawn(&mut draw).to_string())
+    };
+    assert_eq!(times(1), times(1));
+    assert_ne!(times(1), times(2));
+    let first = &times(1)[0];
+    let drawn: u64 = first.trim_start_matches("sleep ").trim_end_matches(" us").parse().unwrap();
+    assert!((10_000..=150_000).contains(&drawn), "{first}");
+}
+
+#[test]
+fn the_shipped_scenarios_are_printed_as_they_are_read() {
+    for (name, text) in crate::SHIPPED {
+        let scenario = Scenario::parse(text).unwrap();
+        let printed = scenario.to_toml().unwrap();
+        assert_eq!(Scenario::parse(&printed).unwrap(), scenario, "{name}:\n{printed}");
+    }
+    let one = with_action("do = 'fill'\nto = { device = 'a\"b', bar = 2 }\npattern = 1");
+    let printed = Scenario::parse(&one).unwrap().to_toml().unwrap();
+    let line = "[[action]]\ndo = \"fill\"\npattern = 1\nsize = 4096\nto = { bar = 2, device = 'a\"b' }\n";
+    assert!(printed.ends_with(line), "{printed}");
 }
 
 #[test]
@@ -46,7 +110,19 @@ fn a_scenario_cannot_ask_for_endless_work() {
     assert!(Scenario::parse(&text).unwrap_err().to_string().contains("more than 1000000 actions"));
 }
 
+#[path = "any_scenario.rs"]
+mod any;
+
 proptest! {
+    #[test]
+    fn what_is_printed_reads_as_the_same(scenario in any::scenario()) {
+        let printed = scenario.to_toml().unwrap();
+        match Scenario::parse(&printed) {
+            Ok(read) => prop_assert_eq!(read, scenario, "{}", printed),
+            Err(error) => prop_assert!(false, "{}\n---\n{}", error, printed),
+        }
+    }
+
     #[test]
     fn no_text_panics(text in ".{0,300}") {
         let _ = Scenario::parse(&text);

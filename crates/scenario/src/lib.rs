@@ -6,6 +6,9 @@
 
 mod attach;
 mod dma;
+mod draw;
+mod engine;
+mod guest_cpu;
 mod hammer;
 pub mod language;
 pub mod nearest;
@@ -24,6 +27,9 @@ pub const MAIN_JOB: &str = include_str!("../scenarios/main-job.toml");
 pub const UNSEEN: &str = include_str!("../scenarios/unseen.toml");
 /// Four vCPUs hammering a BAR through decode flaps and FLRs.
 pub const HAMMER: &str = include_str!("../scenarios/hammer.toml");
+/// A device taken out of the machine under a peer's DMA, at a moment drawn from the seed.
+pub const REMOVAL: &str = include_str!("../scenarios/removal.toml");
 
 /// The shipped scenarios: name and text.
-pub const SHIPPED: [(&str, &str); 3] = [("main-job", MAIN_JOB), ("hammer", HAMMER), ("unseen", UNSEEN)];
+pub const SHIPPED: [(&str, &str); 4] =
+    [("main-job", MAIN_JOB), ("hammer", HAMMER), ("unseen", UNSEEN), ("removal", REMOVAL)];

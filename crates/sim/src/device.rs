@@ -1,11 +1,13 @@
 //! A simulated device, opened: what VFIO's device file is to a VMM.
 
+use crate::holders;
 use crate::host::{CONTEXT, Holding, SPACE, SimHost, State, errno};
 use crate::parts;
-use barkeep_export::{Errno, RawDevice, WindowId};
+use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice, WindowId};
 use barkeep_journal::DeviceAddress;
 use barkeep_model::kernel::{Call, CpuTarget, ExportId, FileId};
-use barkeep_pci::layout::Layout;
+use barkeep_model::op::PAGE;
+use barkeep_pci::layout::{BarKind, Layout};
 use barkeep_pci::windows::Window;
 use barkeep_pci::write::ConfigWrite;
 use std::sync::{Arc, MutexGuard};
@@ -120,6 +122,32 @@ impl RawDevice for SimDevice {
     fn reset(&self) -> Result<(), Errno> {
         let file = self.host.lock().file(self.number)?;
         self.host.call(&Call::Reset { file }).map(drop)
+    }
+
+    fn hot_reset(&self) -> Result<(), Errno> {
+        let file = self.host.lock().file(self.number)?;
+        self.host.call(&Call::HotReset { file }).map(drop)
+    }
+
+    /// Each of these devices is alone on the root bus.
+    fn hot_reset_members(&self) -> Result<Vec<DeviceAddress>, Errno> {
+        Err(Errno::NODEV)
+    }
+
+    /// Nobody is told of a wake-up: there is nobody to tell in a simulation that waits for nothing.
+    fn low_power(&self, which: LowPower) -> Result<(), Errno> {
+        let file = self.host.lock().file(self.number)?;
+        let call = match which {
+            LowPower::Entry { wakes } => Call::LowPowerEntry { file, wakes },
+            LowPower::Exit => Call::LowPowerExit { file },
+        };
+        self.host.call(&call).map(drop)
+    }
+
+    fn hold(&self, by: Holder) -> Result<Held, Errno> {
+        let file = self.host.lock().file(self.number)?;
+        let bar = self.layout.bars.iter().flatten().find(|bar| bar.kind != BarKind::Io && bar.size >= PAGE);
+        holders::hold(&self.host, file, by, bar.map(|bar| bar.index))
     }
 
     /// Mappings first: each of them keeps the device file open, and the kernel takes access

@@ -124,6 +124,11 @@ impl SimHost {
         self.clock.now()
     }
 
+    /// Lets time pass, as the simulated kernel does when it sleeps.
+    pub fn sleep(&self, time: std::time::Duration) {
+        self.clock.sleep(time.as_nanos() as u64);
+    }
+
     /// When the next DMA is due; `None` while none is under way. Where time is planned, whoever
     /// lets it pass stops there and calls [`Self::catch_up`].
     pub fn next_due(&self) -> Option<u64> {
@@ -148,6 +153,11 @@ impl SimHost {
             ("simulated mappings of BARs", maps as u64),
             ("simulated dma-bufs", exports as u64),
         ]
+    }
+
+    /// Whether a device is in the machine.
+    pub(crate) fn is_there(&self, device: usize) -> bool {
+        !self.lock().kernel.is_gone(device)
     }
 
     /// The lock, with every DMA carried out that is overdue.

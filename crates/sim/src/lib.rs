@@ -4,10 +4,12 @@
 //! * [`host`]: the specified kernel and what the devices hold, behind one lock. Every call goes
 //!   through it; time goes on by a [`clock`].
 //! * [`device`], [`space`]: the contract of `barkeep-export` over it.
+//! * [`administrator`]: what somebody outside does to the devices.
 //! * [`guest`]: simulated CPUs on one thread, in virtual time.
 //! * [`cpu`]: how CPUs reach BARs: real ones through host memory whose pages come and go,
 //!   simulated ones by asking.
 
+pub mod administrator;
 mod bar_memory;
 pub mod clock;
 mod config_space;
@@ -16,6 +18,7 @@ pub mod device;
 mod dma;
 mod engine;
 pub mod guest;
+mod holders;
 pub mod host;
 pub mod operations;
 pub mod options;
@@ -24,6 +27,7 @@ pub mod punctual;
 pub mod space;
 mod view;
 
+pub use administrator::SimAdministrator;
 pub use clock::{Clock, HostClock};
 pub use cpu::Reach;
 pub use device::SimDevice;

@@ -1,11 +1,13 @@
 //! One vfio-pci device: opened, described, read, written, exported, closed.
 
-use crate::space::Space;
+use crate::holders;
+use crate::signals::Signals;
+use crate::space::{Space, SpaceError};
 use crate::sys::{self, HostMapping};
 use crate::sysfs::{self, NotUsable};
-use barkeep_export::{Errno, RawDevice};
+use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice};
 use barkeep_journal::DeviceAddress;
-use barkeep_pci::layout::{Layout, LayoutError};
+use barkeep_pci::layout::{BarKind, Layout, LayoutError};
 use barkeep_pci::windows::Window;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,9 +30,18 @@ pub enum DeviceError {
     /// A second handle to it was refused.
     #[error("cannot duplicate the device file of {0}")]
     Duplicate(DeviceAddress, #[source] std::io::Error),
+    /// There is no I/O address space for it.
+    #[error("cannot make an I/O address space for {0}")]
+    Space(DeviceAddress, #[source] SpaceError),
     /// It cannot be bound to the iommufd or attached to the IOAS.
     #[error("cannot bind {0} to the I/O address space; is its IOMMU group shared with a device in use?")]
     Bind(DeviceAddress, #[source] VfioError),
+    /// There are no eventfds to be had.
+    #[error("cannot make event descriptors for {0}; is the limit of open files (ulimit -n) high enough?")]
+    Signals(DeviceAddress, #[source] std::io::Error),
+    /// The kernel takes none.
+    #[error("the kernel takes no event descriptor for {0}")]
+    Signal(DeviceAddress, #[source] VfioError),
     /// Its config space cannot be read.
     #[error("cannot read the config space of {0}")]
     Config(DeviceAddress, #[source] Errno),
@@ -95,6 +106,7 @@ pub struct Device {
     layout: Layout,
     config_offset: u64,
     region_offsets: [u64; 6],
+    signals: Signals,
     /// Read guards are held over accesses, also over the config write that resets; nobody
     /// ever waits for them but `close`, which the driver starts only when no event is on.
     open: RwLock<Option<Open>>,
@@ -109,8 +121,8 @@ impl Device {
         let folder = sysfs::usable(address)?;
         let file = VfioDevice::open_cdev(&folder).map_err(|e| DeviceError::Open(address, e))?;
         let own = file.try_clone().map_err(|e| DeviceError::Duplicate(address, e))?;
-        let device =
-            VfioDevice::new_from_fd(file, space.vfio(), true).map_err(|e| DeviceError::Bind(address, e))?;
+        let vfio = space.next().map_err(|e| DeviceError::Space(address, e))?;
+        let device = VfioDevice::new_from_fd(file, vfio, true).map_err(|e| DeviceError::Bind(address, e))?;
         let config_offset = device.get_region_offset(VFIO_PCI_CONFIG_REGION_INDEX);
         let size = (device.get_region_size(VFIO_PCI_CONFIG_REGION_INDEX) as usize).min(CONFIG_SIZE);
         let mut config = vec![0; size];
@@ -119,8 +131,14 @@ impl Device {
         let mut layout = Layout::parse(&config, &sizes).map_err(|e| DeviceError::Layout(address, e))?;
         layout.is_virtual_function = sysfs::is_virtual_function(&folder);
         let region_offsets = std::array::from_fn(|bar| device.get_region_offset(bar as u32));
+        let signals = Signals::of(&device, address)?;
         let open = RwLock::new(Some(Open { mappings: Vec::new(), file: own, device }));
-        Ok(Self { address, layout, config_offset, region_offsets, open })
+        Ok(Self { address, layout, config_offset, region_offsets, signals, open })
+    }
+
+    /// What the kernel tells of it.
+    pub fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     /// Exports a window as a dma-buf of its own.
@@ -200,6 +218,32 @@ impl RawDevice for Device {
 
     fn reset(&self) -> Result<(), Errno> {
         self.with(|open| sys::device_reset(&open.file))
+    }
+
+    fn hot_reset(&self) -> Result<(), Errno> {
+        self.with(|open| sys::hot_reset(&open.file))
+    }
+
+    fn hot_reset_members(&self) -> Result<Vec<DeviceAddress>, Errno> {
+        let members = self.with(|open| sys::hot_reset_members(&open.file))?;
+        let address = |(domain, bus, devfn)| DeviceAddress { domain, bus, devfn };
+        Ok(members.into_iter().map(address).collect())
+    }
+
+    fn low_power(&self, which: LowPower) -> Result<(), Errno> {
+        self.with(|open| match which {
+            LowPower::Entry { wakes: false } => sys::low_power_entry(&open.file),
+            LowPower::Entry { wakes: true } => sys::low_power_with_wakeup(&open.file, &self.signals.wake),
+            LowPower::Exit => sys::low_power_exit(&open.file),
+        })
+    }
+
+    fn hold(&self, by: Holder) -> Result<Held, Errno> {
+        let page = rustix::param::page_size() as u64;
+        let memory =
+            self.layout.bars.iter().flatten().find(|bar| bar.kind != BarKind::Io && bar.size >= page);
+        let mappable = memory.map(|bar| self.region_offsets[usize::from(bar.index)]);
+        self.with(|open| holders::hold(&open.file, by, mappable))
     }
 
     /// Mappings first: each of them keeps the device file open, and the kernel takes access

@@ -3,15 +3,22 @@
 //! * [`space`]: the I/O address space (IOAS) all devices of a VM share, an importer.
 //! * [`device`]: one vfio-pci device: config space, regions, exports.
 //! * [`faults`]: what the IOMMU refused.
+//! * [`signals`]: what the kernel tells of a device by eventfds.
+//! * [`administrator`]: what somebody outside does to devices through sysfs.
 //! * [`sysfs`]: where a device is and what it is bound to, before anything is opened.
 
+pub mod administrator;
 pub mod device;
 pub mod faults;
+pub mod signals;
 pub mod space;
 pub mod sysfs;
 
+mod holders;
 mod sys;
 
+pub use administrator::Sysfs;
 pub use device::{Device, DeviceError};
 pub use faults::FaultLog;
-pub use space::{Space, SpaceError};
+pub use signals::Signals;
+pub use space::{Sharing, Space, SpaceError};

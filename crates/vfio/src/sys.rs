@@ -4,14 +4,19 @@
 use barkeep_export::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use vfio_bindings::bindings::vfio::{
-    VFIO_BASE, VFIO_DEVICE_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_PROBE, VFIO_TYPE,
-    vfio_device_feature,
+    VFIO_BASE, VFIO_DEVICE_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
+    VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_SET, VFIO_TYPE, vfio_device_feature,
+    vfio_device_low_power_entry_with_wakeup, vfio_pci_hot_reset,
 };
-use vmm_sys_util::ioctl::{ioctl, ioctl_with_mut_ref};
+use vmm_sys_util::ioctl::{ioctl, ioctl_with_mut_ptr, ioctl_with_mut_ref};
 use vmm_sys_util::ioctl_io_nr;
 
 ioctl_io_nr!(VFIO_DEVICE_RESET, VFIO_TYPE.into(), VFIO_BASE + 11);
+ioctl_io_nr!(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_TYPE.into(), VFIO_BASE + 12);
+ioctl_io_nr!(VFIO_DEVICE_PCI_HOT_RESET, VFIO_TYPE.into(), VFIO_BASE + 13);
 ioctl_io_nr!(VFIO_DEVICE_FEATURE, VFIO_TYPE.into(), VFIO_BASE + 17);
 
 /// The errno the last system call of this thread left.
@@ -28,6 +33,106 @@ pub(crate) fn last_errno() -> Errno {
 pub(crate) fn device_reset(device: &File) -> Result<(), Errno> {
     // SAFETY: the request takes no argument and `device` is open for the call.
     match unsafe { ioctl(device, VFIO_DEVICE_RESET()) } {
+        0.. => Ok(()),
+        _ => Err(last_errno()),
+    }
+}
+
+/// `VFIO_DEVICE_PCI_HOT_RESET` with an empty array: whoever opened the character device owns the
+/// affected functions through its iommufd context. vfio-ioctls has nothing of hot resets.
+///
+/// # Errors
+/// See [`barkeep_export::RawDevice::hot_reset`].
+pub(crate) fn hot_reset(device: &File) -> Result<(), Errno> {
+    let mut reset =
+        vfio_pci_hot_reset { argsz: size_of::<vfio_pci_hot_reset>() as u32, ..Default::default() };
+    // SAFETY: argsz is the size of what is passed, and no array is behind it.
+    match unsafe { ioctl_with_mut_ref(device, VFIO_DEVICE_PCI_HOT_RESET(), &mut reset) } {
+        0.. => Ok(()),
+        _ => Err(last_errno()),
+    }
+}
+
+/// Words of `struct vfio_pci_hot_reset_info` before its array.
+const HOT_RESET_HEAD: usize = 3;
+/// Words of one `struct vfio_pci_dependent_device`.
+const HOT_RESET_MEMBER: usize = 2;
+/// A bus has no more functions than this.
+const FUNCTIONS: usize = 256;
+
+/// `VFIO_DEVICE_GET_PCI_HOT_RESET_INFO`: segment, bus and devfn of all that a hot reset resets.
+///
+/// # Errors
+/// ENODEV on the root bus.
+pub(crate) fn hot_reset_members(device: &File) -> Result<Vec<(u16, u8, u8)>, Errno> {
+    // argsz, flags, count; then, each: devid, and segment, bus, devfn in one word.
+    let mut words = vec![0u32; HOT_RESET_HEAD + HOT_RESET_MEMBER * FUNCTIONS];
+    words[0] = size_of_val(words.as_slice()) as u32;
+    // SAFETY: argsz is the size of what is passed.
+    if unsafe { ioctl_with_mut_ptr(device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO(), words.as_mut_ptr()) } < 0 {
+        return Err(last_errno());
+    }
+    let members = words[HOT_RESET_HEAD..].chunks_exact(HOT_RESET_MEMBER).take(words[2] as usize);
+    let place = |member: &[u32]| {
+        let [low, high, bus, devfn] = member[1].to_le_bytes();
+        (u16::from_le_bytes([low, high]), bus, devfn)
+    };
+    Ok(members.map(place).collect())
+}
+
+/// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY`.
+///
+/// # Errors
+/// EINVAL in low power already, and everything is revoked all the same; ENOTTY without runtime
+/// power management.
+pub(crate) fn low_power_entry(device: &File) -> Result<(), Errno> {
+    set_feature(device, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY)
+}
+
+/// `VFIO_DEVICE_FEATURE_LOW_POWER_EXIT`.
+///
+/// # Errors
+/// ENOTTY without runtime power management.
+pub(crate) fn low_power_exit(device: &File) -> Result<(), Errno> {
+    set_feature(device, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
+}
+
+fn set_feature(device: &File, feature: u32) -> Result<(), Errno> {
+    let mut head = vfio_device_feature {
+        argsz: size_of::<vfio_device_feature>() as u32,
+        flags: VFIO_DEVICE_FEATURE_SET | feature,
+        ..Default::default()
+    };
+    // SAFETY: argsz is the size of what is passed, and these features have no data.
+    match unsafe { ioctl_with_mut_ref(device, VFIO_DEVICE_FEATURE(), &mut head) } {
+        0.. => Ok(()),
+        _ => Err(last_errno()),
+    }
+}
+
+/// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP`: whatever resumes the device ends the stay
+/// and signals `wakes`.
+///
+/// # Errors
+/// As [`low_power_entry`].
+pub(crate) fn low_power_with_wakeup(device: &File, wakes: &impl AsRawFd) -> Result<(), Errno> {
+    #[repr(C)]
+    struct Feature {
+        head: [u32; 2],
+        data: vfio_device_low_power_entry_with_wakeup,
+    }
+    let mut feature = Feature {
+        head: [
+            size_of::<Feature>() as u32,
+            VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+        ],
+        data: vfio_device_low_power_entry_with_wakeup {
+            wakeup_eventfd: wakes.as_raw_fd(),
+            ..Default::default()
+        },
+    };
+    // SAFETY: argsz, the first word of the head, is the size of what is passed.
+    match unsafe { ioctl_with_mut_ref(device, VFIO_DEVICE_FEATURE(), &mut feature) } {
         0.. => Ok(()),
         _ => Err(last_errno()),
     }

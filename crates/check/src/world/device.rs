@@ -2,26 +2,29 @@
 
 use super::{Exports, P2p, Slot, Tick, Window, revokes, window::Outage};
 use crate::errno::{ENOENT, OK};
-use barkeep_journal::{Event, Kind, Phase, Trigger};
+use barkeep_journal::{Actor, Event, Kind, Phase, Trigger};
 
 /// What `find_out` read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub decode: bool,
     pub power: u8,
+    /// The VMM has put the device into low power, and has not read its registers.
+    pub low_power: bool,
 }
 
 impl Found {
     pub fn of(value: u64) -> Self {
-        Self { decode: value & 1 != 0, power: (value >> 8 & 3) as u8 }
+        Self { decode: value & 1 != 0, power: (value >> 8 & 3) as u8, low_power: value >> 16 & 1 != 0 }
     }
 
     /// Memory accesses are answered, as far as a VMM may rely on it.
     pub fn live(self) -> bool {
-        self.decode && self.power == 0
+        self.decode && self.power == 0 && !self.low_power
     }
 
-    /// The kernel revokes in D3hot and without decode; D1 and D2 it lets pass.
+    /// The kernel revokes in D3hot and without decode; D1 and D2 it lets pass. In low power it has
+    /// revoked, and may have taken that back (a COMMAND write does): nothing is certain.
     pub fn revoked(self) -> bool {
         !self.decode || self.power == 3
     }
@@ -48,6 +51,8 @@ pub(crate) struct Device {
     pub unsettled: Option<Trigger>,
     /// Something is being let through at this moment.
     pub passing: bool,
+    /// Others who hold its file open.
+    pub holders: u64,
     pub exports: Exports,
     pub windows: Vec<Window>,
 }
@@ -86,6 +91,13 @@ impl Device {
                 self.exports.add(event);
             }
             (Kind::DmabufClose, _) => self.exports.close(event),
+            (Kind::Hold, Phase::Begin) => self.holders += 1,
+            (Kind::Hold, Phase::End) => {
+                self.holders = self.holders.saturating_sub(1);
+                if self.closed {
+                    self.gone(tick);
+                }
+            }
             (Kind::Trigger, phase) => self.trigger(event, phase, tick),
             (Kind::FindOut, phase) => self.find_out(event, phase, tick),
             (Kind::Expect, _) => {
@@ -111,10 +123,12 @@ impl Device {
         self.expect = None;
     }
 
-    /// The device file is given up: revoked for ever.
+    /// The VMM has given the device file up: revoked for ever, once nobody else holds it.
     fn gone(&mut self, tick: Tick) {
         self.closed = true;
-        self.revoked_since.get_or_insert(tick);
+        if self.holders == 0 {
+            self.revoked_since.get_or_insert(tick);
+        }
     }
 
     fn trigger(&mut self, event: &Event, phase: Phase, tick: Tick) {
@@ -131,16 +145,34 @@ impl Device {
             }
             Phase::End => {
                 self.passing = false;
-                self.unsettled = Some(event.trigger);
+                // What others did past the keeper is nothing it could settle before it knows.
+                if event.actor != Actor::Observer {
+                    self.unsettled = Some(event.trigger);
+                }
                 // One that failed may have revoked or not (EINVAL: there is no reset).
-                if revokes(event.trigger) && event.result == Some(OK) {
+                if event.result != Some(OK) {
+                    return;
+                }
+                let closes = matches!(event.trigger, Trigger::Close | Trigger::Remove);
+                if revokes(event.trigger) && !(closes && self.holders > 0) {
                     self.windows.iter_mut().for_each(|window| window.revoked(tick));
                 }
-                if event.trigger == Trigger::Close && event.result == Some(OK) {
+                if closes {
                     self.gone(tick);
+                }
+                if event.trigger == Trigger::Unmap {
+                    self.unmapped_by_others(event, tick);
                 }
             }
             Phase::Point => {}
+        }
+    }
+
+    fn unmapped_by_others(&mut self, event: &Event, tick: Tick) {
+        let (Some(bar), Some(address)) = (event.bar, event.address) else { return };
+        let named = self.windows.iter_mut().find(|window| window.bar == bar && window.address == address);
+        if let Some(window) = named {
+            window.unmapped(tick);
         }
     }
 

@@ -9,6 +9,7 @@ mod i2;
 mod i3;
 mod kernel;
 mod losses;
+mod outside;
 #[path = "../storm/mod.rs"]
 mod storm;
 mod story;

@@ -103,7 +103,7 @@ impl Story {
             self.put_back(how.trigger, result);
         }
         self.expect(how.trigger, how.found);
-        if how.trigger == Trigger::Close {
+        if closes(how.trigger) {
             self.point(about(Kind::DeviceClose, how.trigger));
         }
     }
@@ -128,7 +128,7 @@ impl Story {
     pub fn find_out(&mut self, trigger: Trigger, found: u64) {
         let begin = self.begin(named(Kind::FindOut, trigger));
         match trigger {
-            Trigger::Close => self.end(begin, -19),
+            Trigger::Close | Trigger::Remove => self.end(begin, -19),
             _ => self.end(begin.value(found), 0),
         }
     }
@@ -149,7 +149,7 @@ impl Story {
     }
 
     pub fn expect(&mut self, trigger: Trigger, found: u64) {
-        let live = found == LIVE && trigger != Trigger::Close;
+        let live = found == LIVE && !closes(trigger);
         self.point(named(Kind::Expect, trigger).value(u64::from(live)));
     }
 
@@ -178,6 +178,12 @@ impl Story {
         self.over()
     }
 
+    /// Ends the run of a device that is closed already.
+    pub fn over_after_the_dma_buf(mut self) -> Verdict {
+        self.point(about(Kind::DmabufClose, Trigger::None).range(0, SIZE));
+        self.over()
+    }
+
     /// Ends the run as it is.
     pub fn over(mut self) -> Verdict {
         self.point(Event::new(Kind::RunEnd, Actor::Vmm).result(0));
@@ -199,6 +205,10 @@ pub fn about(kind: Kind, trigger: Trigger) -> Event {
 
 pub fn named(kind: Kind, trigger: Trigger) -> Event {
     Event::new(kind, Actor::Keeper).device(DEVICE).trigger(trigger)
+}
+
+fn closes(trigger: Trigger) -> bool {
+    matches!(trigger, Trigger::Close | Trigger::Remove)
 }
 
 fn barely_revokes(trigger: Trigger) -> bool {

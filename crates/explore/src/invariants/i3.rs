@@ -19,7 +19,10 @@ pub(super) fn check(scene: &Scene, state: &State) -> Result<(), Broken> {
             thread.device == device
                 && matches!(thread.work, Work::Event(..) | Work::Plain(..) | Work::Waiting(_))
         });
-        if concerned || station.busy || station.unseen != Unseen::No {
+        // Something has woken a device that was to be woken: an eventfd tells the VMM, which leaves
+        // low power then, and before it has nothing is over.
+        let woken = station.shadow.low_power() && !state.kernel().functions()[device].low_power;
+        if concerned || woken || station.busy || station.unseen != Unseen::No {
             continue;
         }
         let base = scene.base(state.kernel(), device).filter(|_| station.open && live(scene, state, device));

@@ -17,6 +17,7 @@ impl Run<'_> {
         match action {
             Action::Guest(write) => self.take_turn(Turn::Write(write.bytes(self.device))),
             Action::Reset => self.take_turn(Turn::Event(Cause::DEVICE_RESET)),
+            Action::LowPower(which) => self.take_turn(Turn::Event(Cause::low_power(which))),
             Action::Suspect => self.take_turn(Turn::Event(Cause::SUSPECT)),
             Action::Close => self.take_turn(Turn::Event(Cause::CLOSE)),
             Action::CloseBuffer(window) => self.close_buffer(window.into()),

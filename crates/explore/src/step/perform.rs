@@ -6,7 +6,7 @@ use crate::machine::{BAR, HOLE, PMCSR};
 use crate::scene::SPACE;
 use crate::station::Unseen;
 use crate::thread::{Act, Work};
-use barkeep_export::{self as export, Cause, Found, Passage, Step, StepResult};
+use barkeep_export::{self as export, Cause, Found, LowPower, Passage, Step, StepResult};
 use barkeep_model::Errno;
 use barkeep_model::kernel::Call;
 use barkeep_pci::header;
@@ -88,6 +88,11 @@ impl Run<'_> {
         match cause.passage {
             Passage::ConfigWrite(write) => self.enter(cause, step, &Call::ConfigWrite { file, write }),
             Passage::DeviceReset => self.enter(cause, step, &Call::Reset { file }),
+            Passage::HotReset => self.enter(cause, step, &Call::HotReset { file }),
+            Passage::LowPower(LowPower::Entry { wakes }) => {
+                self.enter(cause, step, &Call::LowPowerEntry { file, wakes });
+            }
+            Passage::LowPower(LowPower::Exit) => self.enter(cause, step, &Call::LowPowerExit { file }),
             Passage::Close => {
                 self.draft.station_mut(device).open = false;
                 for window in 0..self.draft.scene.windows[device].len() {
@@ -102,6 +107,15 @@ impl Run<'_> {
     }
 
     fn find_out(&mut self, cause: Cause) -> Option<()> {
+        let layout = self.draft.kernel().layout(self.device);
+        let shadow = &self.draft.station(self.device).shadow;
+        if shadow.low_power() {
+            // Reading the registers would wake the device.
+            let (decode, power) = shadow.remembered(layout);
+            let found = self.placed(decode, power);
+            self.found(cause, Some(found));
+            return Some(());
+        }
         let mut command = [0; 2];
         if !self.read(header::COMMAND, &mut command)? {
             self.found(cause, None);
@@ -124,13 +138,19 @@ impl Run<'_> {
             return Some(());
         }
         let layout = self.draft.kernel().layout(device).clone();
-        let windows = &self.draft.scene.windows[device];
         let shadow = &mut self.draft.station_mut(device).shadow;
         let (decode, power) = shadow.found(&layout, command, Some(u16::from_le_bytes(pmcsr)));
-        let place = shadow.placed(&layout, BAR, &[HOLE]);
-        let addresses = windows.iter().map(|window| Some(place? + window.offset)).collect();
-        self.found(cause, Some(Found { decode, power, addresses }));
+        let found = self.placed(decode, power);
+        self.found(cause, Some(found));
         Some(())
+    }
+
+    fn placed(&self, decode: bool, power: u8) -> Found {
+        let shadow = &self.draft.station(self.device).shadow;
+        let place = shadow.placed(self.draft.kernel().layout(self.device), BAR, &[HOLE]);
+        let windows = &self.draft.scene.windows[self.device];
+        let addresses = windows.iter().map(|window| Some(place? + window.offset)).collect();
+        Found { decode, power, low_power: shadow.low_power(), addresses }
     }
 
     fn found(&mut self, cause: Cause, found: Option<Found>) {

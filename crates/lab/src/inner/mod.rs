@@ -4,7 +4,6 @@
 //! kernel's log, binds the topology's devices, runs the inner command as a child, and packs
 //! what that left in `/out`. It never ends without an event that says why.
 
-mod bind;
 mod command;
 mod kmsg;
 mod mounts;
@@ -17,8 +16,9 @@ use crate::command_line::{JOURNAL_SLOT, PARCEL_SLOT};
 use crate::error::{EXIT_TESTBED, EXIT_USAGE};
 use crate::inside::{self, Orders};
 use crate::outcome::PID_1_SAYS;
+use crate::topology_rules::VFIO;
+use crate::ward::{self, WardError};
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
-use std::fs;
 use std::io;
 use std::panic;
 use std::path::{Path, PathBuf};
@@ -37,12 +37,8 @@ pub fn is_lab_init() -> bool {
 enum InnerError {
     #[error("the kernel lacks {0}; `barkeep lab --print-config` prints what it needs")]
     Kernel(String),
-    #[error("device `{name}`: nothing answers at {slot}{}", behind(bus.as_deref()))]
-    NoDevice { name: String, slot: String, bus: Option<String> },
-    #[error("device `{name}` cannot be bound to {driver}: {why}")]
-    Bind { name: String, driver: String, why: String },
-    #[error("device `{name}` cannot make {count} virtual functions: {why}")]
-    NoFunctions { name: String, count: usize, why: String },
+    #[error(transparent)]
+    Topology(#[from] WardError),
     #[error("cannot start {0}: {1}")]
     Start(PathBuf, #[source] io::Error),
     #[error("`exec` needs the program to run")]
@@ -61,10 +57,6 @@ impl InnerError {
     }
 }
 
-fn behind(bus: Option<&str>) -> String {
-    bus.map(|bus| format!(" behind `{bus}`")).unwrap_or_default()
-}
-
 /// Does everything PID 1 does, and switches the machine off.
 pub fn init_main() -> ! {
     match set_up() {
@@ -77,7 +69,7 @@ pub fn init_main() -> ! {
 
 fn set_up() -> Result<(Orders, Journal), Box<dyn std::error::Error>> {
     mounts::mount_all()?;
-    let orders: Orders = serde_json::from_slice(&fs::read(inside::PATH)?)?;
+    let orders = Orders::read()?;
     let (file, size) = windows::open(JOURNAL_SLOT)?;
     let journal = Journal::create(file, size, Lane::Lab, orders.clock())?;
     Ok((orders, journal))
@@ -106,11 +98,10 @@ fn live(orders: &Orders, journal: &Journal) {
 
 fn work(orders: &Orders, journal: &Journal) -> Result<i32, InnerError> {
     mounts::raise_limits().map_err(|error| InnerError::Io("cannot raise limits", error.into()))?;
-    let exports = orders.devices.iter().any(|device| device.bind.as_deref() == Some(bind::VFIO));
-    if exports {
+    if orders.binds().any(|driver| driver == VFIO) {
         preflight::check()?;
     }
-    let devices = bind::bind_all(&orders.devices, journal)?;
+    let devices = ward::arrange(&orders.devices, journal)?;
     command::run(orders, &devices, journal)
 }
 

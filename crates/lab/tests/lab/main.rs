@@ -3,3 +3,4 @@
 mod boot;
 mod refusals;
 mod support;
+mod ward;

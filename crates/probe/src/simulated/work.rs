@@ -3,6 +3,7 @@
 
 use super::hammer::Hammering;
 use super::paging::Paging;
+use super::watch::Watching;
 use super::{Again, Memory};
 use crate::command::pattern_word;
 use crate::reply::Mismatch;
@@ -40,6 +41,7 @@ pub(super) enum Work {
     Wait(Waiting),
     Sleep(u64),
     Hammer(Box<Hammering>),
+    Watch(Box<Watching>),
 }
 
 /// A walk through `u32` words.
@@ -114,6 +116,7 @@ impl Work {
             }
             Command::Sleep { ns } => Self::Sleep(ns),
             Command::Hammer { .. } => Self::Hammer(Box::new(Hammering::new(command, paging)?)),
+            Command::Watch { .. } => Self::Watch(Box::new(Watching::new(command, paging)?)),
             Command::Halt => Self::Done(Ok(Reply::Done)),
             Command::Trap => {
                 const INVALID_OPCODE: u64 = 6;
@@ -176,6 +179,7 @@ impl Work {
             Self::Sleep(0) => done,
             Self::Sleep(ns) => Progress::Sleeps(std::mem::take(ns)),
             Self::Hammer(hammering) => hammering.step(memory)?,
+            Self::Watch(watching) => watching.step(memory)?,
         })
     }
 }

@@ -1,159 +1,243 @@
-//! What an action names, what may be wrong with it, and how it is told.
+//! The actions.
 
-use super::{Action, Content, Fate, Place, Purpose};
-use std::fmt;
+use super::is_default;
+use super::words::{Content, Fate, Hold, Place, Purpose, Release, Sight, Unseen};
+use crate::units::Lapse;
+use serde::{Deserialize, Serialize};
 
-impl Action {
-    /// Those it acts on, and its engine.
-    pub(super) fn devices(&self) -> Vec<&str> {
-        let acted_on = match self.place() {
-            Some(place) => Some(place.device.as_str()),
-            None => self.device(),
-        };
-        acted_on.into_iter().chain(self.engine()).collect()
-    }
-
-    /// Where it acts.
-    pub(super) fn place(&self) -> Option<&Place> {
-        match self {
-            Self::Fill { to, .. }
-            | Self::Attach { to, .. }
-            | Self::Dma { to, .. }
-            | Self::DmaStart { to, .. } => Some(to),
-            Self::Verify { at, .. } | Self::Hammer { at, .. } => Some(at),
-            Self::DmaFinish { .. }
-            | Self::Flr { .. }
-            | Self::AfFlr { .. }
-            | Self::DecodeOff { .. }
-            | Self::DecodeOn { .. }
-            | Self::D3hot { .. }
-            | Self::D0 { .. }
-            | Self::DeviceReset { .. }
-            | Self::Close { .. }
-            | Self::Unseen { .. }
-            | Self::Suspect { .. }
-            | Self::HammerStop { .. }
-            | Self::Sleep { .. }
-            | Self::Idle { .. }
-            | Self::Repeat { .. } => None,
-        }
-    }
-
-    /// The DMA engine it needs.
-    pub(super) fn engine(&self) -> Option<&str> {
-        match self {
-            Self::Dma { engine, .. } | Self::DmaStart { engine, .. } | Self::DmaFinish { engine, .. } => {
-                Some(engine)
-            }
-            _ => None,
-        }
-    }
-
-    /// The device it concerns as a whole.
-    fn device(&self) -> Option<&str> {
-        match self {
-            Self::Flr { device, .. }
-            | Self::AfFlr { device, .. }
-            | Self::DecodeOff { device, .. }
-            | Self::DecodeOn { device, .. }
-            | Self::D3hot { device, .. }
-            | Self::D0 { device, .. }
-            | Self::DeviceReset { device, .. }
-            | Self::Unseen { device, .. }
-            | Self::Suspect { device }
-            | Self::Close { device } => Some(device),
-            Self::Fill { .. }
-            | Self::Verify { .. }
-            | Self::Dma { .. }
-            | Self::DmaStart { .. }
-            | Self::DmaFinish { .. }
-            | Self::Attach { .. }
-            | Self::Hammer { .. }
-            | Self::HammerStop { .. }
-            | Self::Sleep { .. }
-            | Self::Idle { .. }
-            | Self::Repeat { .. } => None,
-        }
-    }
-
-    fn vcpu(&self) -> usize {
-        match self {
-            Self::Fill { vcpu, .. }
-            | Self::Verify { vcpu, .. }
-            | Self::Flr { vcpu, .. }
-            | Self::AfFlr { vcpu, .. }
-            | Self::DecodeOff { vcpu, .. }
-            | Self::DecodeOn { vcpu, .. }
-            | Self::D3hot { vcpu, .. }
-            | Self::D0 { vcpu, .. }
-            | Self::Hammer { vcpu, .. }
-            | Self::Sleep { vcpu, .. }
-            | Self::Idle { vcpu, .. } => *vcpu,
-            Self::Dma { .. }
-            | Self::DmaStart { .. }
-            | Self::DmaFinish { .. }
-            | Self::DeviceReset { .. }
-            | Self::Close { .. }
-            | Self::Unseen { .. }
-            | Self::Suspect { .. }
-            | Self::Attach { .. }
-            | Self::HammerStop { .. }
-            | Self::Repeat { .. } => 0,
-        }
-    }
-
-    /// What is wrong with it in a guest of so many vCPUs.
-    pub(super) fn problem(&self, vcpus: u16) -> Option<String> {
-        if self.vcpu() >= usize::from(vcpus) {
-            return Some(format!("`{self}` is for vCPU {}, but the guest has {vcpus}", self.vcpu()));
-        }
-        let (size, most, multiple, what) = match self {
-            Self::Fill { size, .. } | Self::Verify { size, .. } => (*size, 1 << 30, 4, "size"),
-            Self::Dma { size, .. } | Self::DmaStart { size, .. } => (*size, 4096, 4, "size"),
-            Self::Hammer { at, .. } => (at.offset.max(4096), u64::MAX, 4096, "offset"),
-            _ => return None,
-        };
-        let fits = (multiple..=most).contains(&size) && size.is_multiple_of(multiple);
-        (!fits).then(|| format!("`{self}`: the {what} must be a multiple of {multiple}, {most} at the most"))
-    }
+/// One action.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields are the table of docs/interfaces.md")]
+pub enum Action {
+    /// A guest CPU writes 32-bit words.
+    Fill {
+        to: Place,
+        #[serde(default = "page")]
+        size: u64,
+        pattern: u32,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// A guest CPU reads and compares.
+    Verify {
+        at: Place,
+        #[serde(default = "page")]
+        size: u64,
+        pattern: u32,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        expect: Content,
+    },
+    /// An engine puts data into a BAR, and what became of it is looked at.
+    Dma {
+        engine: String,
+        to: Place,
+        #[serde(default = "dma_size")]
+        size: u64,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pattern: Option<u32>,
+        expect: Fate,
+    },
+    /// The same, all but the write that sets it going.
+    DmaPrepare {
+        engine: String,
+        to: Place,
+        #[serde(default = "dma_size")]
+        size: u64,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pattern: Option<u32>,
+    },
+    /// The same, only commanded.
+    DmaStart {
+        engine: String,
+        to: Place,
+        #[serde(default = "dma_size")]
+        size: u64,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pattern: Option<u32>,
+    },
+    /// What became of it.
+    DmaFinish { engine: String, expect: Fate },
+    /// PCIe FLR, written bare.
+    Flr {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// Advanced Features FLR.
+    AfFlr {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// Memory decode off.
+    DecodeOff {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// Memory decode on.
+    DecodeOn {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// Power state D3hot.
+    D3hot {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// Power state D0.
+    D0 {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// A BAR written to a free place while it is decoded.
+    BarMove {
+        device: String,
+        bar: u8,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// `VFIO_DEVICE_RESET` by the VMM.
+    DeviceReset {
+        device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// `VFIO_DEVICE_PCI_HOT_RESET` by the VMM.
+    HotReset {
+        device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// `VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY`, or `_ENTRY_WITH_WAKEUP`, by the VMM.
+    LowPowerEntry {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        wakes: bool,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// `VFIO_DEVICE_FEATURE_LOW_POWER_EXIT` by the VMM.
+    LowPowerExit {
+        device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// The device file closed by the VMM.
+    Close { device: String },
+    /// The administrator takes a device, or a physical function's virtual ones, out of the machine.
+    Remove {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        release: Release,
+        #[serde(default, rename = "functions-of", skip_serializing_if = "is_default")]
+        functions_of: Option<String>,
+    },
+    /// The VMM gives up a device that the kernel asks for.
+    Release { device: String },
+    /// The end of the removal.
+    Removed { device: String },
+    /// The administrator takes the reset methods out, or puts them back.
+    ResetMethods { device: String, present: bool },
+    /// The administrator resets a device.
+    SysfsReset {
+        device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// Somebody else begins to hold the device file open.
+    Hold { device: String, what: Hold },
+    /// They let go of it.
+    LetGo { device: String },
+    /// Somebody else who holds the device file does something; the VMM is not told.
+    Unseen {
+        device: String,
+        what: Unseen,
+        #[serde(default, skip_serializing_if = "is_default")]
+        bar: Option<u8>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        offset: u64,
+    },
+    /// The VMM is told that something may have happened unseen.
+    Suspect { device: String },
+    /// An attach, for its errno.
+    Attach {
+        to: Place,
+        #[serde(default, skip_serializing_if = "is_default")]
+        after: Lapse,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
+        expect: String,
+    },
+    /// A vCPU writes and reads a page of a BAR, on and on.
+    Hammer {
+        at: Place,
+        vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        pause: Lapse,
+    },
+    /// Ends all hammering.
+    HammerStop {
+        #[serde(default, skip_serializing_if = "is_default")]
+        answered: u64,
+    },
+    /// A vCPU waits for the outage of a window and reads inside it.
+    Watch {
+        at: Place,
+        #[serde(default = "second")]
+        vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        engine: Option<String>,
+    },
+    /// What it saw.
+    Watched {
+        #[serde(default = "second")]
+        vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        expect: Sight,
+    },
+    /// The VMM takes its time between dropping mappings and making new ones.
+    Linger { time: Lapse },
+    /// The guest halts.
+    Sleep {
+        time: Lapse,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+        #[serde(default, rename = "for", skip_serializing_if = "is_default")]
+        purpose: Purpose,
+    },
+    /// The guest halts, and so should the VMM.
+    Idle {
+        time: Lapse,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+    },
+    /// A list, several times.
+    Repeat {
+        times: u64,
+        #[serde(rename = "action")]
+        actions: Vec<Action>,
+    },
 }
 
-impl fmt::Display for Action {
-    /// The action in a few words, as the journal and the timeline show it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fill { to, pattern, .. } => write!(f, "fill {to} with {pattern:#010x}"),
-            Self::Verify { at, pattern, expect: Content::Holds, .. } => {
-                write!(f, "verify {at} holds {pattern:#010x}")
-            }
-            Self::Verify { at, expect: Content::Ones, .. } => write!(f, "verify {at} reads all ones"),
-            Self::Verify { at, pattern, expect: Content::Differs, .. } => {
-                write!(f, "verify {at} does not hold {pattern:#010x}")
-            }
-            Self::Dma { engine, to, expect: Fate::Lands, .. } => write!(f, "DMA {engine} to {to} lands"),
-            Self::Dma { engine, to, expect: Fate::Faults, .. } => write!(f, "DMA {engine} to {to} faults"),
-            Self::DmaStart { engine, to, .. } => write!(f, "DMA {engine} to {to} in flight"),
-            Self::DmaFinish { engine, expect: Fate::Lands } => write!(f, "DMA of {engine} lands"),
-            Self::DmaFinish { engine, expect: Fate::Faults } => write!(f, "DMA of {engine} faults"),
-            Self::Flr { device, .. } => write!(f, "FLR {device}"),
-            Self::AfFlr { device, .. } => write!(f, "AF FLR {device}"),
-            Self::DecodeOff { device, .. } => write!(f, "decode off {device}"),
-            Self::DecodeOn { device, .. } => write!(f, "decode on {device}"),
-            Self::D3hot { device, .. } => write!(f, "D3hot {device}"),
-            Self::D0 { device, .. } => write!(f, "D0 {device}"),
-            Self::DeviceReset { device, .. } => write!(f, "device reset {device}"),
-            Self::Close { device } => write!(f, "close {device}"),
-            Self::Unseen { device, what } => write!(f, "unseen by the VMM: {what:?} {device}"),
-            Self::Suspect { device } => write!(f, "suspect {device}"),
-            Self::Attach { to, expect, .. } => write!(f, "attach {to} gives {expect}"),
-            Self::Hammer { at, vcpu, .. } => write!(f, "hammer {at} on vCPU {vcpu}"),
-            Self::HammerStop { .. } => write!(f, "hammering ends"),
-            Self::Sleep { time, purpose: Purpose::FaultLog, .. } => {
-                write!(f, "up to {} us for the fault log", time.as_micros())
-            }
-            Self::Sleep { time, purpose: Purpose::Itself, .. } => write!(f, "sleep {} us", time.as_micros()),
-            Self::Idle { time, .. } => write!(f, "idle {} us", time.as_micros()),
-            Self::Repeat { times, actions } => write!(f, "{times} times {} actions", actions.len()),
-        }
-    }
+fn page() -> u64 {
+    4096
+}
+
+fn dma_size() -> u64 {
+    256
+}
+
+fn ok() -> String {
+    "ok".into()
+}
+
+fn second() -> usize {
+    1
 }

@@ -9,7 +9,8 @@ use barkeep_platform::{Board, BoardParts, Ram};
 use barkeep_scenario::Scenario;
 use barkeep_sim::guest::{Guest, Mapping, SimWorld, Slots, Timeline};
 use barkeep_sim::options::{DmaOptions, Kind as DeviceKind, MemoryOptions};
-use barkeep_sim::{Named, Reach, SimDevice, SimFaults, SimHost, SimSpace};
+use barkeep_sim::{Named, Reach, SimAdministrator, SimDevice, SimFaults, SimHost, SimSpace};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const HEADER: Header = Header { lane: Lane::Model, clock: Clock::Virtual };
@@ -79,7 +80,7 @@ impl Bench {
         let guest =
             Guest::new(Arc::clone(&board), slots, self.scenario.guest.vcpus, Box::new(std::io::sink()));
         let world = SimWorld::new(guest, Arc::clone(timeline));
-        let result = barkeep_scenario::run(&self.scenario, &*world);
+        let result = barkeep_scenario::run(&self.scenario, &*world, self.seed);
         board.take_apart();
         match result {
             Ok(()) => 0,
@@ -126,8 +127,19 @@ fn board(
     };
     let devices = devices().into_iter().enumerate().map(open).collect();
     let faults = Some(Box::new(SimFaults(Arc::clone(host))) as Box<_>);
-    let journal = journal.clone();
-    Board::new(BoardParts { journal, ram, space, slots: driven, devices, faults }).unwrap()
+    let sleeper = Arc::clone(host);
+    Board::new(BoardParts {
+        journal: journal.clone(),
+        ram,
+        space,
+        slots: driven,
+        devices,
+        faults,
+        administrator: Arc::new(SimAdministrator(Arc::clone(host))),
+        others: BTreeMap::new(),
+        sleep: Arc::new(move |time| sleeper.sleep(time)),
+    })
+    .unwrap()
 }
 
 fn open(host: &Arc<SimHost>, slots: &Slots, number: usize, name: &str, journal: &Journal) -> Passthrough {

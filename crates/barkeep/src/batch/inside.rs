@@ -1,0 +1,91 @@
+//! Inside the lab: one run after the other. Each is a process of its own, so that nothing of one is left
+//! for the next but what the kernel and the devices remember.
+
+use super::list::{Item, List, MARK};
+use crate::exit::{Exit, UsageExt, wrong};
+use crate::here;
+use anyhow::Context;
+use barkeep_journal::{Actor, Event, Journal, Kind};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+/// What a signal's number is added to in a status, as shells do.
+pub const SIGNALLED: i32 = 128;
+
+/// Carries a list out, until a run does not pass or the journal is half full. What a run that did not
+/// pass leaves behind is not known: the rest of the list is done in another boot.
+///
+/// # Errors
+/// The list cannot be read; a run cannot be started.
+pub fn carry_out(path: &Path) -> anyhow::Result<Exit> {
+    let journal = here::lab_journal()?;
+    let text = std::fs::read(path).usage(format!("cannot read {}", path.display()))?;
+    let List { arguments, scenarios, runs } =
+        serde_json::from_slice(&text).usage(format!("{} is no list of runs", path.display()))?;
+    let scenarios = written(&scenarios)?;
+    let room = journal.room();
+    let mut devices = None;
+    for (n, item) in runs.iter().enumerate() {
+        let scenario = scenarios.get(item.scenario).ok_or_else(|| {
+            wrong(Exit::Usage, format!("run {} names scenario {}: there is none", item.number, item.scenario))
+        })?;
+        if n > 0 {
+            // A run has at least as much room as all before it together took.
+            if journal.room() < room / 2 {
+                break;
+            }
+            devices = Some(restore(&journal)?);
+        }
+        if !one(item, scenario, &arguments, devices.as_deref(), &journal)? {
+            break;
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+/// Writes the scenarios where a run finds them.
+fn written(scenarios: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = std::env::temp_dir();
+    let write = |(n, text): (usize, &String)| {
+        let path = folder.join(format!("scenario-{n}.toml"));
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    scenarios.iter().enumerate().map(write).collect()
+}
+
+/// Whether it passed, as far as it can tell itself.
+fn one(
+    item: &Item,
+    scenario: &Path,
+    arguments: &[String],
+    devices: Option<&str>,
+    journal: &Journal,
+) -> anyhow::Result<bool> {
+    let mark = Event::new(Kind::Action, Actor::Lab).text(MARK).value(item.number as u64);
+    let step = journal.begin(mark);
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("replay").arg(scenario).args(["--lane", "lab"]).args(arguments);
+    if let Some(seed) = item.seed {
+        command.arg("--seed").arg(seed.to_string());
+    }
+    if let Some(devices) = devices {
+        command.env("BARKEEP_DEVICES", devices);
+    }
+    let status = command.status().context("cannot start a run")?;
+    journal.end(step, code(status));
+    Ok(status.success())
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or_default())
+}
+
+/// Makes the machine what the topology says it is; gives its devices as a run takes them from
+/// `BARKEEP_DEVICES`: what was removed may have come back elsewhere.
+fn restore(journal: &Journal) -> anyhow::Result<String> {
+    let devices = barkeep_lab::ward::put_right(journal).context("the machine cannot be put right")?;
+    let named = devices.iter().map(|(name, address)| format!("{name}={address}"));
+    Ok(named.collect::<Vec<_>>().join(" "))
+}

@@ -1,0 +1,169 @@
+//! The journal of one boot, parted into those of its runs.
+
+use super::inside::SIGNALLED;
+use super::list::MARK;
+use crate::exit::UsageExt;
+use barkeep_check::{Checker, Ended, Finding, Verdict};
+use barkeep_journal::{Actor, Event, Header, Kind, Phase, json};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A run that is over.
+pub struct Done {
+    /// What its journal comes to.
+    pub verdict: Verdict,
+    /// Of its journal.
+    pub header: Header,
+    /// Its journal.
+    pub journal: PathBuf,
+    /// How many events it has.
+    pub events: u64,
+    /// From its first event to its last, nanoseconds of the run's clock.
+    pub took_ns: u64,
+}
+
+/// Parts the events of one boot. Those between two runs (the kernel's log, the machine being restored)
+/// belong to the run before; those before the first are judged by themselves.
+pub struct Parts<'a> {
+    /// Where the journal of a run of that number goes.
+    folder: &'a dyn Fn(usize) -> PathBuf,
+    boot: Checker,
+    run: Option<Part>,
+    /// Runs that are over, by their numbers.
+    pub done: Vec<(usize, Done)>,
+    failed: anyhow::Result<()>,
+}
+
+/// One run's part.
+struct Part {
+    number: usize,
+    /// The step that is this run.
+    step: u32,
+    path: PathBuf,
+    file: BufWriter<File>,
+    written: io::Result<()>,
+    checker: Checker,
+    header: Header,
+    /// The place of its first event in the boot's journal: its own begins at 0.
+    base: u64,
+    first_ns: u64,
+    last_ns: u64,
+    events: u64,
+    /// How its process ended.
+    status: Option<i32>,
+}
+
+impl<'a> Parts<'a> {
+    /// None yet.
+    pub fn new(folder: &'a dyn Fn(usize) -> PathBuf) -> Self {
+        Self { folder, boot: Checker::new(), run: None, done: Vec::new(), failed: Ok(()) }
+    }
+
+    /// Takes the next event of the boot.
+    pub fn event(&mut self, event: &Event, header: Header) {
+        if let Some(number) = begins(event) {
+            self.end_run(None);
+            match Part::create(number, &(self.folder)(number), event, header) {
+                Ok(part) => self.run = Some(part),
+                Err(error) => self.failed = Err(error),
+            }
+        }
+        let Some(run) = &mut self.run else {
+            self.boot.event(event);
+            return;
+        };
+        run.event(event);
+        if (event.kind, event.phase, event.step) == (Kind::Action, Phase::End, run.step) {
+            run.status = event.result;
+        }
+    }
+
+    /// No event follows. `cut_off` says why, if the boot did not end by itself: that is the end of the
+    /// run it met. Gives what is wrong with the boot itself.
+    ///
+    /// # Errors
+    /// A journal could not be written.
+    pub fn finish(mut self, cut_off: Option<Ended>) -> anyhow::Result<(Vec<(usize, Done)>, Vec<Finding>)> {
+        self.end_run(cut_off);
+        self.failed?;
+        // Of the boot only what was found; that it was never a run is as it must be.
+        let found = self.boot.finish(Ended::ByItself(0)).findings;
+        Ok((self.done, found.into_iter().filter(|finding| !finding.unfinished).collect()))
+    }
+
+    fn end_run(&mut self, cut_off: Option<Ended>) {
+        let Some(run) = self.run.take() else { return };
+        let number = run.number;
+        match run.finish(cut_off) {
+            Ok(done) => self.done.push((number, done)),
+            Err(error) => self.failed = Err(error),
+        }
+    }
+}
+
+/// The number of the run that an event begins.
+fn begins(event: &Event) -> Option<usize> {
+    let ours = (event.kind, event.actor, event.phase) == (Kind::Action, Actor::Lab, Phase::Begin);
+    event.value.filter(|_| ours && event.text == MARK).map(|number| number as usize)
+}
+
+impl Part {
+    fn create(number: usize, folder: &Path, first: &Event, header: Header) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder).usage(format!("cannot make the folder {}", folder.display()))?;
+        let path = folder.join("journal.jsonl");
+        let file = File::create(&path).usage(format!("cannot write {}", path.display()))?;
+        let mut file = BufWriter::new(file);
+        let written = writeln!(file, "{}", json::header_line(header));
+        Ok(Self {
+            number,
+            step: first.step,
+            path,
+            file,
+            written,
+            checker: Checker::new(),
+            header,
+            base: first.seq,
+            first_ns: first.time_ns,
+            last_ns: first.time_ns,
+            events: 0,
+            status: None,
+        })
+    }
+
+    fn event(&mut self, event: &Event) {
+        let mut event = event.clone();
+        event.seq -= self.base;
+        self.checker.event(&event);
+        self.events += 1;
+        self.last_ns = self.last_ns.max(event.time_ns);
+        if self.written.is_ok() {
+            self.written = writeln!(self.file, "{}", json::line(&event, self.header));
+        }
+    }
+
+    fn finish(mut self, cut_off: Option<Ended>) -> anyhow::Result<Done> {
+        self.written
+            .and_then(|()| self.file.flush())
+            .usage(format!("cannot write {}", self.path.display()))?;
+        let ended = match (cut_off, self.status) {
+            (Some(ended), _) => ended,
+            (None, Some(status)) if status > SIGNALLED => {
+                Ended::Died { why: format!("its process was ended by signal {}", status - SIGNALLED) }
+            }
+            (None, Some(status)) => Ended::ByItself(status),
+            (None, None) => Ended::Died { why: "what carried the runs out ended before it".into() },
+        };
+        Ok(Done {
+            verdict: self.checker.finish(ended),
+            header: self.header,
+            journal: self.path,
+            events: self.events,
+            took_ns: self.last_ns - self.first_ns,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "part_test.rs"]
+mod tests;

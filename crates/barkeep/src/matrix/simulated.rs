@@ -1,0 +1,60 @@
+//! The cells of a simulated machine: in this process, in milliseconds.
+
+use super::cells::{self, Errand};
+use crate::cli::RunOptions;
+use crate::exit::{Exit, UsageExt};
+use crate::inside;
+use crate::model::{self, Done};
+use anyhow::Context;
+use barkeep_check::{Checker, Ended};
+use barkeep_journal::{Clock, Event, Header, Lane, Sink, json};
+use barkeep_matrix::table::Outcome;
+use std::fmt::Write;
+
+/// Judges the events and keeps them.
+#[derive(Default)]
+struct Kept {
+    checker: Checker,
+    events: Vec<Event>,
+}
+
+impl Sink for Kept {
+    fn event(&mut self, event: &Event) {
+        self.checker.event(event);
+        self.events.push(event.clone());
+    }
+}
+
+/// Carries them out and shows what came of each.
+///
+/// # Errors
+/// A scenario does not fit the devices, or a journal cannot be written.
+pub fn carry_out(
+    errand: &Errand<'_>,
+    devices: &[String],
+    show: &mut dyn FnMut(usize, Outcome),
+) -> anyhow::Result<()> {
+    for (n, place, job) in errand.jobs() {
+        let options = RunOptions::of_scenario(&place.folder.join("scenario.toml"), devices)?;
+        let plan = inside::plan(&options, Lane::Model)?;
+        let Done { result, sink, .. } = model::once(&plan, &options, model::SEED, Kept::default())?;
+        let status = result.as_ref().map_or_else(Exit::of, |exit| *exit);
+        let verdict = sink.checker.finish(Ended::ByItself(status.code().into()));
+        write(&sink.events, &place.folder.join("journal.jsonl"))?;
+        let outcome = match result {
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+            Ok(_) => cells::outcome(job, &verdict, &sink.events),
+        };
+        show(n, outcome);
+    }
+    Ok(())
+}
+
+fn write(events: &[Event], path: &std::path::Path) -> anyhow::Result<()> {
+    let header = Header { lane: Lane::Model, clock: Clock::Virtual };
+    let mut text = format!("{}\n", json::header_line(header));
+    for event in events {
+        writeln!(text, "{}", json::line(event, header)).context("a text takes what is written")?;
+    }
+    std::fs::write(path, text).usage(format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,100 @@
+//! Lane `lab`, many times over: in one boot, each with the next seed, until one does not pass.
+
+use crate::batch::outside::{self as batch, Done, Errand, Run};
+use crate::cli::RunOptions;
+use crate::exit::{Exit, UsageExt};
+use crate::{model, outside, show, times};
+use anyhow::Context;
+use barkeep_report::verdict;
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Runs the scenario as often as is asked for. Of times that pass nothing is kept.
+///
+/// # Errors
+/// What was typed is wrong, the lab cannot run, results cannot be written.
+pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
+    let (times, first) = (options.times.unwrap_or(1), options.seed.unwrap_or(model::SEED));
+    let scenario = options.load_scenario()?;
+    let text = scenario.to_toml().context("a scenario that was read can be written")?;
+    let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/lab"));
+    let folder = out.join("times");
+    let run = |time: u64| Run {
+        scenario: text.clone(),
+        seed: Some(first.wrapping_add(time)),
+        folder: folder.join((time + 1).to_string()),
+    };
+    let runs: Vec<Run> = (0..times).map(run).collect();
+    let errand = Errand {
+        kernel: options.kernel.as_deref(),
+        topology: scenario.topology.as_deref().unwrap_or(outside::DEFAULT_TOPOLOGY),
+        arguments: &arguments(),
+        runs: &runs,
+        boots: &out.join("boots"),
+    };
+    let (mut events, mut took_ns) = (0, 0);
+    let mut result = Ok(Exit::Pass);
+    batch::carry_out(&errand, &mut |number, done| {
+        if done.verdict.passed() {
+            events += done.events;
+            took_ns += done.took_ns;
+            // What cannot be taken away is in nobody's way.
+            let _ = std::fs::remove_dir_all(&runs[number].folder);
+            return ControlFlow::Continue(());
+        }
+        result = failed(&done, &out).inspect(|exit| {
+            times::tell_how_alone(*exit, first.wrapping_add(number as u64), number as u64 + 1, times);
+        });
+        ControlFlow::Break(())
+    })?;
+    let _ = std::fs::remove_dir_all(&folder);
+    if let Ok(Exit::Pass) = result {
+        let seconds = Duration::from_nanos(took_ns).as_secs_f64();
+        println!("pass  {times} times, {events} events, {seconds:.3} s of virtual time");
+    }
+    result
+}
+
+/// Puts the journal of a time that did not pass where that of a single one would be, and prints its
+/// verdict.
+fn failed(done: &Done, out: &Path) -> anyhow::Result<Exit> {
+    let journal = out.join("journal.jsonl");
+    std::fs::rename(&done.journal, &journal).usage(format!("cannot write {}", journal.display()))?;
+    let style = show::style(std::io::stdout().is_terminal());
+    let mut to = std::io::stdout().lock();
+    verdict::print(&mut to, &done.verdict, done.header, Some(&journal), style)?;
+    Ok(Exit::from_code(done.verdict.exit_code()))
+}
+
+/// The words of this command line that are each run's as well.
+fn arguments() -> Vec<String> {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    kept(&words)
+}
+
+fn kept(words: &[String]) -> Vec<String> {
+    let (command, words) = words.split_first().map_or(("", words), |(first, rest)| (first.as_str(), rest));
+    let not_theirs = ["--lane", "--out", "--kernel", "--times", "--seed", "--scenario"];
+    let mut left = outside::without_options(words, &not_theirs);
+    if command == "replay" {
+        let all: Vec<&str> = left.iter().map(String::as_str).collect();
+        let operand = outside::first_operand(&all).map(str::to_owned);
+        left.retain(|word| Some(word) != operand.as_ref());
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_run_has_the_words_that_are_about_the_vm() {
+        let kept = |words: &str| kept(&words.split(' ').map(str::to_owned).collect::<Vec<_>>()).join(" ");
+        assert_eq!(kept("replay x.toml --lane lab --times 50 --cpus 3 --seed=7 --out o"), "--cpus 3");
+        assert_eq!(kept("run --scenario x --lane=lab --times 2 --p2p required"), "--p2p required");
+    }
+}

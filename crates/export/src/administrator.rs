@@ -1,0 +1,37 @@
+//! Somebody outside of the VM who administers the machine.
+
+use crate::contract::Errno;
+use barkeep_journal::DeviceAddress;
+
+/// What an administrator does to PCI functions through sysfs, past whoever uses them.
+pub trait Administrator: Send + Sync {
+    /// Resets the function (`reset`). vfio-pci is not told: nothing is revoked, and what the
+    /// device held is gone all the same.
+    ///
+    /// # Errors
+    /// ENOTTY where no method is left; the reset's own.
+    fn reset(&self, device: DeviceAddress) -> Result<(), Errno>;
+
+    /// Takes all reset methods out, or puts the default ones back (`reset_method`).
+    ///
+    /// # Errors
+    /// The errno of the write.
+    fn reset_methods(&self, device: DeviceAddress, present: bool) -> Result<(), Errno>;
+
+    /// Takes the function out of the machine (`remove`). Where a kernel does it, it waits for the
+    /// last reference to the function's device file.
+    ///
+    /// # Errors
+    /// ENOENT if it is not there.
+    fn remove(&self, device: DeviceAddress) -> Result<(), Errno>;
+
+    /// Has the driver of a physical function make so many virtual ones (`sriov_numvfs`). 0
+    /// removes them, and waits as [`Self::remove`] does.
+    ///
+    /// # Errors
+    /// EBUSY if there are some and more are wanted; EOPNOTSUPP, ENOENT where there is no SR-IOV.
+    fn virtual_functions(&self, physical: DeviceAddress, count: u16) -> Result<(), Errno>;
+
+    /// Whether the function is in the machine.
+    fn is_there(&self, device: DeviceAddress) -> bool;
+}

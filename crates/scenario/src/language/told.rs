@@ -1,0 +1,106 @@
+//! An action in a few words, as the journal and the timeline show it.
+
+use super::{Action, Content, Fate, Hold, Purpose, Release, Sight};
+use crate::units::told;
+use std::fmt;
+use std::time::Duration;
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fill { to, pattern, .. } => write!(f, "fill {to} with {pattern:#010x}"),
+            Self::Verify { at, pattern, expect: Content::Holds, .. } => {
+                write!(f, "verify {at} holds {pattern:#010x}")
+            }
+            Self::Verify { at, expect: Content::Ones, .. } => write!(f, "verify {at} reads all ones"),
+            Self::Verify { at, pattern, expect: Content::Differs, .. } => {
+                write!(f, "verify {at} does not hold {pattern:#010x}")
+            }
+            Self::Dma { engine, to, expect, .. } => write!(f, "DMA {engine} to {to} {}", fate(*expect)),
+            Self::DmaPrepare { engine, to, .. } => write!(f, "DMA {engine} to {to} prepared"),
+            Self::DmaStart { engine, to, .. } => write!(f, "DMA {engine} to {to} in flight"),
+            Self::DmaFinish { engine, expect } => write!(f, "DMA of {engine} {}", fate(*expect)),
+            Self::Flr { device, .. } => write!(f, "FLR {device}"),
+            Self::AfFlr { device, .. } => write!(f, "AF FLR {device}"),
+            Self::DecodeOff { device, .. } => write!(f, "decode off {device}"),
+            Self::DecodeOn { device, .. } => write!(f, "decode on {device}"),
+            Self::D3hot { device, .. } => write!(f, "D3hot {device}"),
+            Self::D0 { device, .. } => write!(f, "D0 {device}"),
+            Self::BarMove { device, bar, .. } => write!(f, "move {device}:{bar}"),
+            Self::DeviceReset { device, .. } => write!(f, "device reset {device}"),
+            Self::HotReset { device, .. } => write!(f, "hot reset {device}"),
+            Self::LowPowerEntry { device, wakes: false, .. } => write!(f, "low power {device}"),
+            Self::LowPowerEntry { device, wakes: true, .. } => write!(f, "low power {device} until it wakes"),
+            Self::LowPowerExit { device, .. } => write!(f, "out of low power {device}"),
+            Self::Close { device } => write!(f, "close {device}"),
+            Self::Remove { device, release, functions_of } => {
+                let when = match release {
+                    Release::AtOnce => "released at once",
+                    Release::Later => "kept for now",
+                };
+                match functions_of {
+                    None => write!(f, "remove {device}, {when}"),
+                    Some(physical) => write!(f, "remove {device} with {physical}'s functions, {when}"),
+                }
+            }
+            Self::Release { device } => write!(f, "release {device}"),
+            Self::Removed { device } => write!(f, "{device} is removed"),
+            Self::ResetMethods { device, present: false } => write!(f, "no reset methods for {device}"),
+            Self::ResetMethods { device, present: true } => write!(f, "reset methods for {device}"),
+            Self::SysfsReset { device, .. } => write!(f, "sysfs reset {device}"),
+            Self::Hold { device, what } => write!(f, "{} holds {device}", holder(*what)),
+            Self::LetGo { device } => write!(f, "{device} is let go"),
+            Self::Unseen { device, what, bar: None, .. } => write!(f, "unseen by the VMM: {what:?} {device}"),
+            Self::Unseen { device, what, bar: Some(bar), offset } => {
+                write!(f, "unseen by the VMM: {what:?} {device}:{bar}+{offset:#x}")
+            }
+            Self::Suspect { device } => write!(f, "suspect {device}"),
+            Self::Attach { to, after, background, expect } => {
+                write!(f, "attach {to} gives {expect}")?;
+                match (after.longest(), background) {
+                    (Duration::ZERO, _) => Ok(()),
+                    (after, false) => write!(f, " {} later", told(after)),
+                    (after, true) => write!(f, " {} into the outage", told(after)),
+                }
+            }
+            Self::Hammer { at, vcpu, pause } => {
+                write!(f, "hammer {at} on vCPU {vcpu}")?;
+                match pause.longest() {
+                    Duration::ZERO => Ok(()),
+                    pause => write!(f, " every {}", told(pause)),
+                }
+            }
+            Self::HammerStop { .. } => write!(f, "hammering ends"),
+            Self::Watch { at, vcpu, engine: None } => write!(f, "watch {at} on vCPU {vcpu}"),
+            Self::Watch { at, vcpu, engine: Some(engine) } => {
+                write!(f, "watch {at} on vCPU {vcpu} to start {engine}")
+            }
+            Self::Watched { vcpu, expect: Sight::Ones } => write!(f, "vCPU {vcpu} saw all ones"),
+            Self::Watched { vcpu, expect: Sight::Nothing } => write!(f, "vCPU {vcpu} saw no outage"),
+            Self::Linger { time } => write!(f, "linger {}", told(time.longest())),
+            Self::Sleep { time, purpose: Purpose::FaultLog, .. } => {
+                write!(f, "up to {} for the fault log", told(time.longest()))
+            }
+            Self::Sleep { time, purpose: Purpose::Itself, .. } => write!(f, "sleep {}", told(time.longest())),
+            Self::Idle { time, .. } => write!(f, "idle {}", told(time.longest())),
+            Self::Repeat { times, actions } => write!(f, "{times} times {} actions", actions.len()),
+        }
+    }
+}
+
+fn fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Lands => "lands",
+        Fate::Faults => "faults",
+        Fate::Lost => "is lost",
+        Fate::Either => "is looked at",
+    }
+}
+
+fn holder(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Duplicate => "a duplicate",
+        Hold::Mapping => "a mapping",
+        Hold::Passed => "a passed descriptor",
+    }
+}

@@ -1,0 +1,60 @@
+//! The machine's administrator, by sysfs.
+
+use crate::sysfs::PCI_DEVICES;
+use barkeep_export::{Administrator, Errno};
+use barkeep_journal::DeviceAddress;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What `reset_method` takes for "none": it compares up to a newline, and a write of no bytes
+/// never gets there.
+const NO_METHOD: &str = "\n";
+const DEFAULT_METHODS: &str = "default";
+
+/// Acts on this machine; needs the right to write to sysfs.
+pub struct Sysfs;
+
+impl Administrator for Sysfs {
+    fn reset(&self, device: DeviceAddress) -> Result<(), Errno> {
+        write(device, "reset", "1")
+    }
+
+    fn reset_methods(&self, device: DeviceAddress, present: bool) -> Result<(), Errno> {
+        write(device, "reset_method", if present { DEFAULT_METHODS } else { NO_METHOD })
+    }
+
+    fn remove(&self, device: DeviceAddress) -> Result<(), Errno> {
+        write(device, "remove", "1")
+    }
+
+    fn virtual_functions(&self, physical: DeviceAddress, count: u16) -> Result<(), Errno> {
+        write(physical, "sriov_numvfs", &count.to_string())
+    }
+
+    fn is_there(&self, device: DeviceAddress) -> bool {
+        folder(device).exists()
+    }
+}
+
+fn folder(device: DeviceAddress) -> PathBuf {
+    Path::new(PCI_DEVICES).join(device.to_string())
+}
+
+/// One `write` of all of it, to a file that is there already.
+fn write(device: DeviceAddress, file: &str, text: &str) -> Result<(), Errno> {
+    let opened = std::fs::OpenOptions::new().write(true).open(folder(device).join(file));
+    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_there_is_enoent() {
+        let device = "ffff:ff:1f.7".parse().unwrap();
+        assert!(!Sysfs.is_there(device));
+        assert_eq!(Sysfs.remove(device), Err(Errno::NOENT));
+    }
+}
