@@ -33,7 +33,10 @@ fn row<'a>(ran: &'a Ran, trigger: &str) -> Vec<&'a str> {
 
 /// Every cell says something, and the notes it names are there.
 fn complete(ran: &Ran, triggers: &[String]) {
-    let notes = ran.stdout.lines().filter(|line| line.split_once(". ").is_some_and(|(n, _)| n.parse::<u32>().is_ok()));
+    let notes = ran
+        .stdout
+        .lines()
+        .filter(|line| line.split_once(". ").is_some_and(|(n, _)| n.parse::<u32>().is_ok()));
     let notes = notes.count();
     for trigger in triggers {
         for cell in row(ran, trigger) {
@@ -63,7 +66,8 @@ fn on_simulated_devices_no_cell_is_empty_and_none_fails() {
     alone.arg(cell.join("scenario.toml")).args(["--lane", "model", "--out", "alone"]);
     alone.args(["--device", "memory=sim:memory", "--device", "edu=sim:dma"]);
     bench.run(alone).ended(0).verdict("pass");
-    let (one, other) = (Journal::read(&cell.join("journal.jsonl")), Journal::read(&bench.path("alone/journal.jsonl")));
+    let (one, other) =
+        (Journal::read(&cell.join("journal.jsonl")), Journal::read(&bench.path("alone/journal.jsonl")));
     assert_eq!(one.events, other.events);
 }
 
@@ -98,7 +102,8 @@ fn times_in_the_emulator_end_at_the_first_that_does_not_pass() {
     let Some(kernel) = gate::kernel(gate::PLAIN) else { return };
     let bench = Bench::new();
     let replay = |times: &str| {
-        let mut command = bench.barkeep(["replay", "own.toml", "--lane", "lab", "--seed", "7", "--times", times]);
+        let mut command =
+            bench.barkeep(["replay", "own.toml", "--lane", "lab", "--seed", "7", "--times", times]);
         command.arg("--kernel").arg(&kernel).arg("--out").arg(bench.out());
         bench.run(command)
     };

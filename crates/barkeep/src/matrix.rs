@@ -21,8 +21,10 @@ pub fn matrix(options: &MatrixOptions) -> anyhow::Result<Exit> {
     }
     let columns = columns(options)?;
     let triggers = if options.triggers.is_empty() { Trigger::ALL.to_vec() } else { options.triggers.clone() };
-    let errands: Vec<Errand<'_>> =
-        columns.iter().map(|column| Errand::new(column, &triggers, options)).collect::<anyhow::Result<_>>()?;
+    let errands: Vec<Errand<'_>> = columns
+        .iter()
+        .map(|column| Errand::new(column, &triggers, options))
+        .collect::<anyhow::Result<_>>()?;
     let done = cells::carry_out(&errands, options)?;
     let mut table = Table::new(&columns);
     for (row, trigger) in triggers.iter().enumerate() {

@@ -110,15 +110,16 @@ impl MutEventSubscriber for Watch {
         let Some(source) = self.sources.get_mut(events.data() as usize) else { return };
         match source {
             Source::Stop(event) => self.stopped = event.read().is_ok(),
-            Source::Request(device, event) if event.read().is_ok() => {
-                if self.board.requested(*device) {
+            // Read by the device, which is asked.
+            Source::Request(device, _) => {
+                if self.board.notice_request(*device) {
                     leftovers::count_removed(self.board.journal());
                 }
             }
             Source::Error(device, event) if event.read().is_ok() => self.board.errored(*device),
             Source::Wake(device, event) if event.read().is_ok() => self.board.woken(*device),
             // Read by nobody else: there is nothing to be read twice.
-            Source::Request(..) | Source::Error(..) | Source::Wake(..) => {}
+            Source::Error(..) | Source::Wake(..) => {}
             Source::Log(log) => {
                 // First: what comes while the board looks is then an event again.
                 drain(log);

@@ -11,6 +11,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The journal of the time that did not pass.
+const JOURNAL: &str = "journal.jsonl";
+
 /// Runs the scenario as often as is asked for. Of times that pass nothing is kept.
 ///
 /// # Errors
@@ -21,6 +24,8 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let text = scenario.to_toml().context("a scenario that was read can be written")?;
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/lab"));
     let folder = out.join("times");
+    // A former run's is not to be taken for this one's; where there is none, all the better.
+    let _ = std::fs::remove_file(out.join(JOURNAL));
     let run = |time: u64| Run {
         scenario: text.clone(),
         seed: Some(first.wrapping_add(time)),
@@ -60,7 +65,7 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
 /// Puts the journal of a time that did not pass where that of a single one would be, and prints its
 /// verdict.
 fn failed(done: &Done, out: &Path) -> anyhow::Result<Exit> {
-    let journal = out.join("journal.jsonl");
+    let journal = out.join(JOURNAL);
     std::fs::rename(&done.journal, &journal).usage(format!("cannot write {}", journal.display()))?;
     let style = show::style(std::io::stdout().is_terminal());
     let mut to = std::io::stdout().lock();

@@ -216,6 +216,10 @@ pub trait RawDevice: Send + Sync {
     /// closed.
     fn low_power(&self, which: LowPower) -> Result<(), Errno>;
 
+    /// Whether the kernel has asked for the device since this was asked last: it is being removed,
+    /// or its driver unbound, and that waits for the last reference to the file. Never waits.
+    fn take_request(&self) -> bool;
+
     /// One more reference to the device file, which this device knows nothing more of.
     ///
     /// # Errors

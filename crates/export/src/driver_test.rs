@@ -227,6 +227,10 @@ impl RawDevice for SlowRegisters {
         Ok(())
     }
 
+    fn take_request(&self) -> bool {
+        false
+    }
+
     fn hold(&self, _: Holder) -> Result<Held, Errno> {
         Err(Errno::NODEV)
     }

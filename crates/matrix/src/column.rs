@@ -25,17 +25,8 @@ pub enum Machine {
 }
 
 /// The emulated ones. `conform` is for another purpose.
-const LAB: [&str; 9] = [
-    "nvme-edu",
-    "nvme-nvme",
-    "igb-vfs",
-    "twins",
-    "slow-port",
-    "e1000e",
-    "large-bar",
-    "mesh",
-    "odd-bars",
-];
+const LAB: [&str; 9] =
+    ["nvme-edu", "nvme-nvme", "igb-vfs", "twins", "slow-port", "e1000e", "large-bar", "mesh", "odd-bars"];
 
 /// The simulated ones: name, and the options of the memory.
 const MODEL: [(&str, &str); 5] = [
@@ -61,11 +52,7 @@ impl Column {
             return Ok(Self::simulated(name, options));
         }
         let topology = Topology::named_or_file(name)?;
-        Ok(Self {
-            name: name.to_owned(),
-            machine: Machine::Lab,
-            devices: Device::of_topology(&topology),
-        })
+        Ok(Self { name: name.to_owned(), machine: Machine::Lab, devices: Device::of_topology(&topology) })
     }
 
     fn simulated(name: &str, options: &str) -> Self {

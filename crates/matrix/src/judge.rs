@@ -115,8 +115,10 @@ impl<'a> Window<'a> {
                 missing.push(format!("{}: {what}", self.name));
             }
         };
-        let lands = |events: &[Event], way: &str| events.iter().any(|event| landed(event, way) && self.seen(event));
-        let cpu_fails = |events: &[Event]| events.iter().any(|event| not_landed(event, "cpu") && self.seen(event));
+        let lands =
+            |events: &[Event], way: &str| events.iter().any(|event| landed(event, way) && self.seen(event));
+        let cpu_fails =
+            |events: &[Event]| events.iter().any(|event| not_landed(event, "cpu") && self.seen(event));
         let dma_faults = |events: &[Event]| events.iter().any(|event| self.faulted(event));
         let dma_fails = |events: &[Event]| {
             dma_faults(events) || events.iter().any(|event| not_landed(event, "dma") && self.seen(event))
@@ -147,7 +149,8 @@ impl<'a> Window<'a> {
             }
         }
         if end == End::Kept {
-            let taken = |event: &Event| matches!(event.kind, Kind::P2pUnmap | Kind::Outage) && self.mapped(event);
+            let taken =
+                |event: &Event| matches!(event.kind, Kind::P2pUnmap | Kind::Outage) && self.mapped(event);
             want(!since.iter().any(taken), "mappings that are left alone");
         }
     }

@@ -113,7 +113,8 @@ fn a_fault_elsewhere_or_of_another_bar_is_no_observation() {
     elsewhere.retain(|event| event.kind != Kind::Faulted);
     elsewhere.push(fault().address(IOVA + SIZE));
     assert!(judge(&journal([before(), elsewhere, after()]), &wanted(End::Back)).is_err());
-    let other = after().into_iter().map(|event| if event.kind == Kind::Landed { event.bar(0) } else { event });
+    let other =
+        after().into_iter().map(|event| if event.kind == Kind::Landed { event.bar(0) } else { event });
     assert!(judge(&journal([before(), between(), other.collect()]), &wanted(End::Back)).is_err());
 }
 
@@ -137,10 +138,20 @@ fn kept_means_that_nothing_was_taken_away() {
     let kept = || vec![trigger(Phase::Begin), trigger(Phase::End)];
     judge(&journal([before(), kept(), after()]), &wanted(End::Kept)).unwrap();
     judge(&journal([before(), kept(), after()]), &wanted(End::Refused("ENODEV"))).unwrap();
-    let missing = judge(&journal([before(), between(), after()]), &wanted(End::Kept)).unwrap_err().to_string();
+    let missing =
+        judge(&journal([before(), between(), after()]), &wanted(End::Kept)).unwrap_err().to_string();
     for told in ["every access landing", "mappings that are left alone"] {
         assert!(missing.contains(told), "{missing}");
     }
+}
+
+#[test]
+fn what_takes_nothing_away_is_not_measured() {
+    let idle = vec![trigger(Phase::Begin), trigger(Phase::End), seen(Kind::Landed, "cpu")];
+    let once = journal([before(), between(), after()]);
+    let again = journal([[before(), between(), idle].concat(), between(), after()]);
+    let (once, again) = (judge(&once, &wanted(End::Back)), judge(&again, &wanted(End::Back)));
+    assert_eq!(again.unwrap(), once.unwrap());
 }
 
 #[test]

@@ -33,9 +33,8 @@ fn cpu(window: &Window<'_>) -> Option<Span> {
     let events = window.events;
     let outage = |event: &Event| event.kind == Kind::Outage && window.mapped(event);
     let to = events.iter().rposition(|event| outage(event) && ends(event) && event.value != Some(0))?;
-    let begins = |event: &&Event| {
-        outage(event) && event.phase == Phase::Begin && event.value == events[to].value
-    };
+    let begins =
+        |event: &&Event| outage(event) && event.phase == Phase::Begin && event.value == events[to].value;
     Some((events[..to].iter().rev().find(begins)?.time_ns, events[to].time_ns))
 }
 
@@ -46,17 +45,16 @@ fn dma(window: &Window<'_>) -> Option<Span> {
     let outage = |event: &Event| event.kind == Kind::Outage && window.mapped(event) && event.value != Some(0);
     // A fault record of a DMA that met the outage may come late, and have it mapped once more.
     let until = events.iter().rposition(|event| outage(event) && ends(event)).unwrap_or(events.len());
-    let maps =
-        |event: &Event| event.kind == Kind::P2pMap && window.mapped(event) && ends(event) && event.result == Some(0);
+    let maps = |event: &Event| {
+        event.kind == Kind::P2pMap && window.mapped(event) && ends(event) && event.result == Some(0)
+    };
     let to = events[..until].iter().rposition(maps)?;
     let since = events[..to].iter().rposition(maps)?;
-    let takes = |event: &&Event| {
-        let of = match event.kind {
-            Kind::Trigger => event.device == Some(window.device),
-            Kind::P2pUnmap => window.mapped(event),
-            _ => false,
-        };
-        of && event.phase == Phase::Begin
-    };
-    Some((events[since..to].iter().find(takes)?.time_ns, events[to].time_ns))
+    let passed = &events[since..to];
+    let begins = |event: &Event, kind: Kind| (event.kind, event.phase) == (kind, Phase::Begin);
+    let unmap = passed.iter().position(|event| begins(event, Kind::P2pUnmap) && window.mapped(event))?;
+    // What comes before that without an unmap of its own has taken nothing away.
+    let trigger = |event: &&Event| begins(event, Kind::Trigger) && event.device == Some(window.device);
+    let from = passed[..unmap].iter().rev().find(trigger).unwrap_or(&passed[unmap]);
+    Some((from.time_ns, events[to].time_ns))
 }

@@ -51,7 +51,14 @@ pub struct Story<'a> {
 impl<'a> Story<'a> {
     /// Begins: every CPU access lands, and every peer's.
     pub fn begin(column: &'a Column) -> Self {
-        let mut story = Self { column, beside: Vec::new(), actions: Vec::new(), fills: 0, filled: Vec::new(), gone: Vec::new() };
+        let mut story = Self {
+            column,
+            beside: Vec::new(),
+            actions: Vec::new(),
+            fills: 0,
+            filled: Vec::new(),
+            gone: Vec::new(),
+        };
         story.all_land();
         story
     }

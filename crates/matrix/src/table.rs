@@ -62,7 +62,8 @@ impl Table {
         let mut notes: Vec<&str> = Vec::new();
         let mut text = String::new();
         for lane in ["lab", "model"] {
-            let of_lane: Vec<usize> = (0..self.columns.len()).filter(|n| self.columns[*n].1 == lane).collect();
+            let of_lane: Vec<usize> =
+                (0..self.columns.len()).filter(|n| self.columns[*n].1 == lane).collect();
             if !of_lane.is_empty() {
                 let _ = writeln!(text, "lane {lane}, virtual time\n");
                 self.part(&of_lane, form, &mut notes, &mut text);
@@ -128,6 +129,9 @@ fn cell<'a>(outcome: &'a Outcome, notes: &mut Vec<&'a str>) -> String {
 
 /// Three figures: `57.1 us`, `104 ms`, `1.05 s`.
 fn time(ns: u64) -> String {
+    if ns == 0 {
+        return "0 us".into();
+    }
     let (mut value, mut unit) = (ns as f64 / 1e3, "us");
     for larger in ["ms", "s"] {
         if value >= 999.5 {
@@ -145,6 +149,7 @@ fn time(ns: u64) -> String {
 /// What the words in a table mean.
 pub const LEGEND: &str = "\
 A time: both ways to the BAR came back; how long they were away, from the first away to the last back.
+In lane model only devices, CPUs and the kernel's waiting take time: 0 us is an outage all the same.
 gone: for ever.  kept: nothing was taken away.  an errno, or `ignored`: refused, both ways stayed.
 [n]: this pair cannot exist, or what is wrong.";
 

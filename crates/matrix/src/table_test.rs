@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn three_figures_and_a_unit() {
     for (ns, written) in [
-        (0, "0.00 us"),
+        (0, "0 us"),
         (57_149, "57.1 us"),
         (999_400, "999 us"),
         (999_600, "1.00 ms"),

@@ -322,7 +322,10 @@ impl FromStr for Trigger {
     type Err = NoSuchTrigger;
 
     fn from_str(name: &str) -> Result<Self, NoSuchTrigger> {
-        Self::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| NoSuchTrigger { name: name.to_owned() })
+        Self::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
+            .ok_or_else(|| NoSuchTrigger { name: name.to_owned() })
     }
 }
 

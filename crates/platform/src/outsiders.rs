@@ -65,10 +65,11 @@ impl Board {
         self.outsiders(device).requests.load(Ordering::Acquire)
     }
 
-    /// The kernel asks for the device: it is being removed, or its driver unbound. Gives whether it
-    /// was given up for that.
-    pub fn requested(&self, device: u16) -> bool {
-        if self.driver().keeper(device).closed() {
+    /// Hears whether the kernel asks for the device, and answers as [`Self::answer_requests`] has it.
+    /// Gives whether the device was given up for that.
+    pub fn notice_request(&self, device: u16) -> bool {
+        let asked = self.function(device).device().take_request();
+        if !asked || self.driver().keeper(device).closed() {
             return false;
         }
         let event = Event::new(Kind::Request, Actor::Kernel).device(self.driver().address(device));

@@ -28,7 +28,12 @@ impl Administrator for SimAdministrator {
     /// Not waited for: the specification's removal is over with the last reference to the file,
     /// and there is one thread that could give it up.
     fn remove(&self, device: DeviceAddress) -> Result<(), Errno> {
-        self.call(&Call::Remove { device: parts::number(device) })
+        let device = parts::number(device);
+        self.call(&Call::Remove { device })?;
+        let mut state = self.0.lock();
+        // `vfio_unregister_group_dev` asks whoever has it open.
+        state.requests[device] = state.kernel.is_leaving(device);
+        Ok(())
     }
 
     /// A simulated virtual function has no physical one.

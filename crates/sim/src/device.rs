@@ -144,6 +144,10 @@ impl RawDevice for SimDevice {
         self.host.call(&call).map(drop)
     }
 
+    fn take_request(&self) -> bool {
+        std::mem::take(&mut self.host.lock().requests[self.number])
+    }
+
     fn hold(&self, by: Holder) -> Result<Held, Errno> {
         let file = self.host.lock().file(self.number)?;
         let bar = self.layout.bars.iter().flatten().find(|bar| bar.kind != BarKind::Io && bar.size >= PAGE);

@@ -73,6 +73,8 @@ pub(crate) struct State {
     pub buffers: BTreeMap<WindowId, Buffer>,
     /// The IOMMU's records nobody has taken yet.
     pub faults: Vec<Fault>,
+    /// For each device, whether the kernel has asked for it and nobody has heard of it.
+    pub requests: Vec<bool>,
     /// Something was revoked, and the engines have not made use of it yet.
     strike: bool,
     /// Nobody wants DMAs any more.
@@ -112,6 +114,7 @@ impl SimHost {
             maps: Vec::new(),
             buffers: BTreeMap::new(),
             faults: Vec::new(),
+            requests: vec![false; devices.len()],
             strike: false,
             ended: false,
             operations: Operations::default(),

@@ -238,6 +238,10 @@ impl RawDevice for Device {
         })
     }
 
+    fn take_request(&self) -> bool {
+        self.signals.request.read().is_ok()
+    }
+
     fn hold(&self, by: Holder) -> Result<Held, Errno> {
         let page = rustix::param::page_size() as u64;
         let memory =

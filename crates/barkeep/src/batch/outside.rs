@@ -2,7 +2,7 @@
 
 use super::list::List;
 pub use super::part::Done;
-use super::part::Parts;
+use super::part::{Boot, Parts};
 use crate::cli::LabOptions;
 use crate::exit::{Exit, UsageExt, wrong};
 use crate::outside;
@@ -86,7 +86,7 @@ fn one_boot(errand: &Errand<'_>, first: usize, folder: &Path) -> anyhow::Result<
             return Err(wrong(Exit::from_code(outcome.exit_code()), outcome.to_string()));
         }
     };
-    let (done, of_boot) = parts.finish(cut_off)?;
+    let Boot { done, of_boot } = parts.finish(cut_off)?;
     if let Some(finding) = of_boot.first() {
         return Err(wrong(Exit::Broken, format!("before the first run: {}", finding.what)));
     }
@@ -94,6 +94,9 @@ fn one_boot(errand: &Errand<'_>, first: usize, folder: &Path) -> anyhow::Result<
         let stderr = std::fs::read_to_string(folder.join("stderr.txt")).unwrap_or_default();
         let what = format!("{outcome}; {}, {}", stderr.trim_end(), folder.display());
         return Err(wrong(Exit::from_code(status.max(1)), what));
+    }
+    if status != 0 {
+        eprintln!("barkeep: {outcome}; see {}", folder.display());
     }
     Ok(done)
 }

@@ -23,6 +23,14 @@ pub struct Done {
     pub took_ns: u64,
 }
 
+/// A boot that is over.
+pub struct Boot {
+    /// Its runs, by their numbers.
+    pub done: Vec<(usize, Done)>,
+    /// What was found before the first of them.
+    pub of_boot: Vec<Finding>,
+}
+
 /// Parts the events of one boot. Those between two runs (the kernel's log, the machine being restored)
 /// belong to the run before; those before the first are judged by themselves.
 pub struct Parts<'a> {
@@ -30,8 +38,7 @@ pub struct Parts<'a> {
     folder: &'a dyn Fn(usize) -> PathBuf,
     boot: Checker,
     run: Option<Part>,
-    /// Runs that are over, by their numbers.
-    pub done: Vec<(usize, Done)>,
+    done: Vec<(usize, Done)>,
     failed: anyhow::Result<()>,
 }
 
@@ -80,16 +87,17 @@ impl<'a> Parts<'a> {
     }
 
     /// No event follows. `cut_off` says why, if the boot did not end by itself: that is the end of the
-    /// run it met. Gives what is wrong with the boot itself.
+    /// run it met.
     ///
     /// # Errors
     /// A journal could not be written.
-    pub fn finish(mut self, cut_off: Option<Ended>) -> anyhow::Result<(Vec<(usize, Done)>, Vec<Finding>)> {
+    pub fn finish(mut self, cut_off: Option<Ended>) -> anyhow::Result<Boot> {
         self.end_run(cut_off);
         self.failed?;
         // Of the boot only what was found; that it was never a run is as it must be.
         let found = self.boot.finish(Ended::ByItself(0)).findings;
-        Ok((self.done, found.into_iter().filter(|finding| !finding.unfinished).collect()))
+        let of_boot = found.into_iter().filter(|finding| !finding.unfinished).collect();
+        Ok(Boot { done: self.done, of_boot })
     }
 
     fn end_run(&mut self, cut_off: Option<Ended>) {

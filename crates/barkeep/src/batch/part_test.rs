@@ -4,12 +4,12 @@ use barkeep_journal::{Clock, Lane};
 const HEADER: Header = Header { lane: Lane::Lab, clock: Clock::Virtual };
 
 /// Events as they come out of a boot: each follows the one before it.
-struct Boot<'a, 'b> {
+struct Told<'a, 'b> {
     parts: &'b mut Parts<'a>,
     next: u64,
 }
 
-impl Boot<'_, '_> {
+impl Told<'_, '_> {
     fn event(&mut self, mut event: Event) {
         event.seq = self.next;
         event.time_ns = 1000 * self.next;
@@ -33,17 +33,17 @@ impl Boot<'_, '_> {
 }
 
 fn parted(
-    tell: impl FnOnce(&mut Boot<'_, '_>),
+    tell: impl FnOnce(&mut Told<'_, '_>),
     cut_off: Option<Ended>,
 ) -> (Vec<(usize, Done)>, Vec<Finding>, Vec<usize>) {
     let dir = tempfile::tempdir().unwrap();
     let folder = |number: usize| dir.path().join(number.to_string());
     let mut parts = Parts::new(&folder);
-    let mut boot = Boot { parts: &mut parts, next: 0 };
+    let mut boot = Told { parts: &mut parts, next: 0 };
     // PID 1's own step, which is no run's.
     boot.event(Event::new(Kind::Action, Actor::Lab).text("batch"));
     tell(&mut boot);
-    let (done, of_boot) = parts.finish(cut_off).unwrap();
+    let Boot { done, of_boot } = parts.finish(cut_off).unwrap();
     let lines = |(_, done): &(usize, Done)| std::fs::read_to_string(&done.journal).unwrap().lines().count();
     let counts = done.iter().map(lines).collect();
     (done, of_boot, counts)
@@ -92,7 +92,7 @@ fn a_complaint_between_two_runs_is_the_first_ones() {
 
 #[test]
 fn what_ends_a_boot_ends_the_run_it_meets() {
-    let begun = |boot: &mut Boot<'_, '_>| {
+    let begun = |boot: &mut Told<'_, '_>| {
         boot.run(0, 0);
         boot.mark(1, Phase::Begin, None);
         boot.event(Event::new(Kind::RunStart, Actor::Vmm));
@@ -101,7 +101,7 @@ fn what_ends_a_boot_ends_the_run_it_meets() {
     assert_eq!(done.iter().map(|(_, done)| done.verdict.exit_code()).collect::<Vec<_>>(), [0, 124]);
     let (done, _, _) = parted(begun, None);
     assert_eq!(done[1].1.verdict.exit_code(), 125);
-    let killed = |boot: &mut Boot<'_, '_>| {
+    let killed = |boot: &mut Told<'_, '_>| {
         begun(boot);
         boot.mark(1, Phase::End, Some(SIGNALLED + 11));
     };

@@ -88,10 +88,8 @@ impl Runner<'_, '_> {
             Time::Flows => Doing::Thread(self.scope.spawn(move || write.carry_out())),
             Time::Planned(_) => {
                 let result = write.carry_out();
-                if result.is_ok() {
-                    // A simulated kernel signals nothing: its word is passed on.
-                    board.requested(device.index);
-                }
+                // Nobody waits for a simulated kernel's signals: it is asked.
+                board.notice_request(device.index);
                 Doing::Over(result)
             }
         };
