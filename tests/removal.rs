@@ -35,7 +35,8 @@ fn the_journal_says_all_of_it() {
         let removed = json!({"kind": "slot_remove", "phase": "end", "device": device, "result": 0});
         story.without(of("trigger"), removed);
     }
-    story.then(json!({"kind": "trigger", "phase": "end", "device": device, "trigger": "remove", "result": 0}));
+    story
+        .then(json!({"kind": "trigger", "phase": "end", "device": device, "trigger": "remove", "result": 0}));
     for _ in 0..2 {
         let unmapped = json!({"kind": "p2p_unmap", "phase": "end", "device": device, "result": 0});
         assert!(story.then(unmapped)["size"].is_string());
@@ -49,7 +50,8 @@ fn the_journal_says_all_of_it() {
     story.then(json!({"kind": "faulted", "seen_by": "iommu_fault"}));
     story.then(json!({"kind": "landed", "text": "cpu", "value": 0x2222_2222}));
     story.then(json!({"kind": "landed", "text": "dma"}));
-    for what in ["files of removed devices", "device files", "dma-buf files", "KiB of memory pinned for DMA"] {
+    for what in ["files of removed devices", "device files", "dma-buf files", "KiB of memory pinned for DMA"]
+    {
         let left = journal.all(&json!({"kind": "leftover", "text": what}));
         assert!(!left.is_empty() && left.iter().all(|event| event["value"] == 0), "{what}: {left:?}");
     }

@@ -16,6 +16,8 @@ impl Cast {
     pub fn told(self, journal: &Journal) {
         observations_say_by_what(journal);
         steps_end(journal);
+        // A fault record of a DMA that met an outage is no sign that somebody else has revoked.
+        assert_eq!(journal.all(&json!({"trigger": "suspect"})), Vec::<&Value>::new());
         let mut story = journal.story();
         let story = &mut story;
         self.devices_and_exports(story);

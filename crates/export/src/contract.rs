@@ -344,4 +344,10 @@ pub trait FaultSource: Send {
     fn loses(&self) -> bool {
         true
     }
+
+    /// Whether the records' times are by the journal's clock, so that they can be held against what
+    /// the journal says. Where they are not, what is known is when a record was read.
+    fn keeps_our_time(&self) -> bool {
+        false
+    }
 }

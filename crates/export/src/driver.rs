@@ -58,6 +58,8 @@ struct Station {
     keeper: Mutex<Option<Keeper>>,
     settled: Condvar,
     resetting: AtomicBool,
+    /// When its last event was over, by the journal's clock.
+    settled_at: AtomicU64,
 }
 
 /// The driver of all devices of a VM.
@@ -85,6 +87,7 @@ impl Driver {
             keeper: Mutex::new(Some(Keeper::new(windows))),
             settled: Condvar::new(),
             resetting: AtomicBool::new(false),
+            settled_at: AtomicU64::new(0),
         });
         index
     }
@@ -233,6 +236,11 @@ impl Driver {
         station.keeper.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
+    /// When the device's last event was over, nanoseconds by the journal's clock.
+    pub fn settled_at(&self, device: u16) -> u64 {
+        self.stations[usize::from(device)].settled_at.load(Ordering::Acquire)
+    }
+
     /// A copy of a device's keeper, once settled.
     pub fn keeper(&self, device: u16) -> Keeper {
         self.stations[usize::from(device)].lock_settled().clone().expect("settled")
@@ -295,6 +303,7 @@ impl Handling<'_> {
         }
         run.close_outages(&keeper);
         run.station.resetting.store(false, Ordering::Release);
+        run.station.settled_at.store(run.journal.now(), Ordering::Release);
         run.station.put(keeper);
         run.outcome
     }

@@ -7,6 +7,9 @@ use barkeep_sim::Kind;
 use barkeep_sim::options::{MemoryOptions, Pm};
 use std::collections::BTreeMap;
 
+/// The NVMe register CC (NVM Express, "Controller Configuration").
+const NVME_CC: u64 = 0x14;
+
 /// A place in a BAR that CPUs and peers write and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -76,6 +79,9 @@ pub struct Device {
     pub function_of: Option<String>,
     /// Whether it has no decode bit of its own.
     pub always_decodes: bool,
+    /// A register of 4 bytes that a guest may write while nothing goes on, and that every reset
+    /// clears.
+    pub cleared: Option<Place>,
 }
 
 impl Device {
@@ -117,6 +123,8 @@ impl Device {
             bus,
             function_of: None,
             always_decodes: false,
+            cleared: (device.model == "nvme")
+                .then(|| Place { offset: NVME_CC, ..Place::bar(&device.name, 0) }),
         }
     }
 
@@ -136,6 +144,8 @@ impl Device {
             bus: bus(physical.bus.as_deref(), topology),
             function_of: Some(physical.name.clone()),
             always_decodes: true,
+            // What the physical function's reset clears, its own may not.
+            cleared: None,
         }
     }
 
@@ -152,6 +162,7 @@ impl Device {
             bus: Bus::Simulated,
             function_of: None,
             always_decodes: false,
+            cleared: None,
         };
         match kind {
             Kind::Dma(_) => engine,

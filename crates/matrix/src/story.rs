@@ -3,7 +3,7 @@
 use crate::column::{Column, Machine};
 use crate::device::{Device, Target};
 use barkeep_lab::topology::Engine;
-use barkeep_scenario::language::{Content, Fate, Guest, Place, Purpose, Sight, VERSION};
+use barkeep_scenario::language::{Content, Fate, Guest, Place, Purpose, Sight, Spaces, VERSION};
 use barkeep_scenario::units::Lapse;
 use barkeep_scenario::{Action, Scenario};
 use std::time::Duration;
@@ -30,6 +30,10 @@ pub enum Lasts {
     /// Too short for that: it is made to linger, and done once more without.
     Short,
 }
+
+/// What a register is set to that a reset clears: in an NVMe's CC the sizes of queue entries, without
+/// the bit that enables the controller.
+const REGISTER: u32 = 0x0046_0000;
 
 /// What an edu's first register holds (QEMU, `docs/specs/edu.rst`).
 const EDU_IDENTIFICATION: u32 = 0x0100_00ed;
@@ -75,7 +79,10 @@ impl<'a> Story<'a> {
             Machine::Model(_) => None,
         };
         let watching = 1 + self.beside.len() as u16;
-        let guest = Guest { vcpus: 1 + watching, ..Guest::default() };
+        // Virtual functions are made to be kept apart.
+        let apart = self.column.devices.iter().any(|device| device.function_of.is_some());
+        let spaces = if apart { Spaces::Each } else { Spaces::Shared };
+        let guest = Guest { vcpus: 1 + watching, spaces, ..Guest::default() };
         Scenario { version: VERSION, name, topology, guest, actions: self.actions }
     }
 
@@ -128,6 +135,22 @@ impl<'a> Story<'a> {
     pub fn dma(&mut self, engine: &Device, target: &Target, expect: Fate) {
         let (engine, to, size) = (engine.name.clone(), target.place.clone(), target.size.min(DMA));
         self.act(Action::Dma { engine, to, size, pattern: None, expect });
+    }
+
+    /// A guest CPU gives a register a value that a reset takes away.
+    pub fn set(&mut self, register: &Place) {
+        let (to, size, pattern, vcpu) = (register.clone(), 4, REGISTER, ACTING);
+        // Twice: a controller that was enabled takes the first as the end of it, and clears all.
+        for _ in 0..2 {
+            self.act(Action::Fill { to: to.clone(), size, pattern, vcpu });
+        }
+        self.act(Action::Verify { at: to, size, pattern, vcpu, expect: Content::Holds });
+    }
+
+    /// The register is as after a reset: nothing was revoked, and the device's state is gone.
+    pub fn is_cleared(&mut self, register: &Place) {
+        let (at, size, vcpu) = (register.clone(), 4, ACTING);
+        self.act(Action::Verify { at, size, pattern: 0, vcpu, expect: Content::Holds });
     }
 
     /// Until fault records are logged again.

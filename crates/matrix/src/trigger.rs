@@ -236,8 +236,8 @@ impl Trigger {
                 what: "the administrator writes the device's sysfs `reset`",
                 kernel: "Resets it without telling vfio-pci's dma-bufs: nothing is revoked, the mappings stay. A \
                          function in D3hot wakes up, and stays revoked.",
-                guest: "Mappings work; what the device lost is lost. An access during the reset meets the \
-                        device's or the bus's own answer.",
+                guest: "Mappings work; what the device lost is lost, and its registers show it (an NVMe's CC reads \
+                        0). An access during the reset meets the device's or the bus's own answer.",
                 barkeep: "Nothing: nothing tells of it. The mappings are kept.",
             },
             Self::PfReset => Words {

@@ -9,6 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Records waiting for whoever wants to see them, at the most: nobody may ever ask.
 const KEPT: usize = 4096;
 
+/// How long after an event of a device is over a fault at one of its windows may still be of before:
+/// the interrupt and the log take their time. Without it a peer that goes on while its window is
+/// away would make the VMM suspect, map anew, and by that fault again, without end.
+const LATE_NS: u64 = 10_000_000;
+
 /// Where the records come from, and those nobody has asked for yet.
 pub(crate) struct Faults(Mutex<Inbox>);
 
@@ -56,8 +61,10 @@ impl Board {
         {
             let mut inbox = faults.lock();
             let records = inbox.source.take();
+            let exact = inbox.source.keeps_our_time();
             for fault in records {
-                let suspect = self.suspect_of(&fault);
+                let seen_at = if exact { fault.time_ns } else { self.journal.now().saturating_sub(LATE_NS) };
+                let suspect = self.suspect_of(&fault, seen_at);
                 if suspect.is_some() {
                     // Before the suspicion, whose reason it is.
                     tell(&self.journal, &fault);
@@ -76,15 +83,16 @@ impl Board {
         }
     }
 
-    /// The device whose window a fault was at, if the window is believed live with no event of the
-    /// device under way.
-    fn suspect_of(&self, fault: &Fault) -> Option<u16> {
+    /// The device whose window a fault was at, if the window is believed live, was when the fault was
+    /// seen, and no event of the device is under way.
+    fn suspect_of(&self, fault: &Fault, seen_at: u64) -> Option<u16> {
         let ours = |n: u16| self.driver.address(n) == fault.requester;
         if !(0..self.driver.devices()).any(ours) {
             return None;
         }
         (0..self.driver.devices()).find(|&device| {
             !self.driver.busy(device)
+                && self.driver.settled_at(device) < seen_at
                 && self.driver.keeper(device).windows().iter().any(|state| match state.mapping {
                     Mapping::Live(at) => {
                         fault.iova.checked_sub(at).is_some_and(|in_it| in_it < state.window.size)

@@ -63,4 +63,8 @@ impl FaultSource for SimFaults {
     fn loses(&self) -> bool {
         false
     }
+
+    fn keeps_our_time(&self) -> bool {
+        true
+    }
 }

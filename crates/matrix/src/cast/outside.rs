@@ -11,23 +11,37 @@ impl<'a> Cast<'a> {
     pub(super) fn sysfs_reset(&self) -> Told<'a> {
         match self.victim.reset {
             Reset::Never | Reset::Fails => Err("there is no way to reset it".into()),
-            Reset::Works => Ok(self.kept(self.name(), std::iter::empty())),
+            Reset::Works => {
+                let mut story = self.begin();
+                if let Some(register) = &self.victim.cleared {
+                    story.set(register);
+                }
+                self.reset_from_outside(&mut story, self.name());
+                if let Some(register) = &self.victim.cleared {
+                    story.is_cleared(register);
+                }
+                story.all_land();
+                Ok((story, End::Kept))
+            }
         }
     }
 
     pub(super) fn pf_reset(&self) -> Told<'a> {
         let physical = self.physical()?.to_owned();
         let functions = self.functions().map(|(device, _)| device.name.clone());
-        Ok(self.kept(physical, std::iter::once(self.name()).chain(functions)))
+        let mut story = self.begin();
+        self.reset_from_outside(&mut story, physical);
+        // They have lost what their drivers set up, and with QEMU their decode bit: a driver sets it.
+        for device in std::iter::once(self.name()).chain(functions) {
+            story.act(Action::DecodeOn { device, vcpu: 0 });
+        }
+        story.verify(self.target, Content::Differs);
+        story.all_land();
+        Ok((story, End::Kept))
     }
 
-    /// `again` have lost what their drivers set up, and with QEMU their decode bit: a driver sets it.
-    pub(super) fn kept(&self, device: String, again: impl Iterator<Item = String>) -> (Story<'a>, End) {
-        let mut story = self.begin();
+    fn reset_from_outside(&self, story: &mut Story<'a>, device: String) {
         story.act(Action::SysfsReset { device, expect: "ok".into() });
-        again.for_each(|device| story.act(Action::DecodeOn { device, vcpu: 0 }));
-        story.all_land();
-        (story, End::Kept)
     }
 
     pub(super) fn unseen_decode(&self) -> Told<'a> {
