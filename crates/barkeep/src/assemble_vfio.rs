@@ -50,6 +50,10 @@ impl Supply for VfioSupply {
 
     fn open(&self, option: &DeviceOption) -> anyhow::Result<Arc<Device>> {
         let device = Device::open(option.address, &self.space).usage("cannot pass a device through")?;
+        device.held_by_kvm(Box::new(|file| match KvmVfio::of_another_vm(file) {
+            Ok(vm) => Ok(Box::new(vm)),
+            Err(error) => Err(Errno::from_raw_os_error(error.errno())),
+        }));
         let signals = device.signals().try_clone().context("cannot duplicate an event")?;
         self.signals.lock().unwrap_or_else(PoisonError::into_inner).push((option.address, signals));
         Ok(Arc::new(device))

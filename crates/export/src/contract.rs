@@ -68,6 +68,8 @@ pub enum Holder {
     Mapping,
     /// A descriptor sent over a socket, and received by nobody yet.
     Passed,
+    /// KVM's VFIO device of another VM (`KVM_DEV_VFIO_FILE_ADD`); no descriptor is left of it.
+    Kvm,
 }
 
 /// What holds a device file open until it is dropped.
@@ -223,7 +225,8 @@ pub trait RawDevice: Send + Sync {
     /// One more reference to the device file, which this device knows nothing more of.
     ///
     /// # Errors
-    /// ENODEV once closed; EMFILE; EINVAL where no BAR can be mapped.
+    /// ENODEV once closed; EMFILE; EINVAL where no BAR can be mapped; EOPNOTSUPP where there is no
+    /// KVM to hold it.
     fn hold(&self, by: Holder) -> Result<Held, Errno>;
 
     /// Gives up every reference to the device file this process has.

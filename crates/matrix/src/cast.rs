@@ -65,7 +65,8 @@ impl<'a> Cast<'a> {
             | Trigger::UnseenUnmap
             | Trigger::HeldDuplicate
             | Trigger::HeldMapping
-            | Trigger::HeldPassed => Vec::new(),
+            | Trigger::HeldPassed
+            | Trigger::HeldKvm => Vec::new(),
         }
     }
 
@@ -118,10 +119,11 @@ impl<'a> Cast<'a> {
             Trigger::UnseenDecode => self.unseen_decode(),
             Trigger::UnseenReset => self.unseen_reset(),
             Trigger::UnseenHotReset => self.unseen_hot_reset(),
-            Trigger::UnseenUnmap => Ok(self.unseen(Unseen::Unmap)),
+            Trigger::UnseenUnmap => Ok(self.unseen(Unseen::Unmap, "ok")),
             Trigger::HeldDuplicate => Ok(self.held(Hold::Duplicate)),
             Trigger::HeldMapping => Ok(self.held(Hold::Mapping)),
             Trigger::HeldPassed => Ok(self.held(Hold::Passed)),
+            Trigger::HeldKvm => Ok(self.held(Hold::Kvm)),
         }
     }
 

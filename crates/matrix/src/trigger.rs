@@ -54,6 +54,8 @@ pub enum Trigger {
     HeldMapping,
     /// Closed while a descriptor is on its way through a socket.
     HeldPassed,
+    /// Closed while KVM's VFIO device of another VM has the file.
+    HeldKvm,
 }
 
 /// What is said of a trigger.
@@ -73,7 +75,7 @@ pub struct Words {
 
 impl Trigger {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Flr,
         Self::AfFlr,
         Self::DecodeOff,
@@ -97,6 +99,7 @@ impl Trigger {
         Self::HeldDuplicate,
         Self::HeldMapping,
         Self::HeldPassed,
+        Self::HeldKvm,
     ];
 
     /// Its name.
@@ -268,7 +271,7 @@ impl Trigger {
             Self::UnseenHotReset => Words {
                 name: "unseen-hot-reset",
                 what: "a second holder hot-resets the device",
-                kernel: "As for hot-reset. Nothing tells the VMM.",
+                kernel: "As for hot-reset, or for failed-hot-reset. Nothing tells the VMM.",
                 guest: "As for unseen-reset, at every device of the set.",
                 barkeep: "As for unseen-reset.",
             },
@@ -300,6 +303,15 @@ impl Trigger {
                 kernel: "As for held-duplicate: what is in a socket's queue is open.",
                 guest: "As for close.",
                 barkeep: "As for held-duplicate.",
+            },
+            Self::HeldKvm => Words {
+                name: "held-kvm",
+                what: "close, while KVM's VFIO device of another VM has the file",
+                kernel: "As for held-duplicate: KVM keeps a reference until FILE_DEL, which needs a descriptor of \
+                         the file, or until its VM is gone.",
+                guest: "As for close.",
+                barkeep: "As for held-duplicate. Of its own KVM it takes the file back first, while it still has a \
+                          descriptor to name it by; then go the mappings, and last the file.",
             },
         }
     }

@@ -37,6 +37,7 @@ impl Board {
             Holder::Duplicate => "duplicate",
             Holder::Mapping => "mapping",
             Holder::Passed => "passed",
+            Holder::Kvm => "kvm",
         };
         let held = self.function(device).device().hold(by)?;
         let event = Event::new(Kind::Hold, Actor::Observer).device(self.driver().address(device));

@@ -93,7 +93,7 @@ fn events() -> impl Strategy<Value = Action> {
 
 fn outside() -> impl Strategy<Value = Action> {
     let releases = [Release::AtOnce, Release::Later];
-    let holds = [Hold::Duplicate, Hold::Mapping, Hold::Passed];
+    let holds = [Hold::Duplicate, Hold::Mapping, Hold::Passed, Hold::Kvm];
     let unseen = [Unseen::DecodeOff, Unseen::D3hot, Unseen::D0, Unseen::Flr, Unseen::HotReset];
     prop_oneof![
         (name(), pick(&releases), prop::option::of(name()))
@@ -107,13 +107,15 @@ fn outside() -> impl Strategy<Value = Action> {
             device,
             what,
             bar: None,
-            offset: 0
+            offset: 0,
+            expect: "ok".into()
         }),
         (name(), 0..6_u8, 0..1_u64 << 40).prop_map(|(device, bar, offset)| Action::Unseen {
             device,
             what: Unseen::Unmap,
             bar: Some(bar),
-            offset
+            offset,
+            expect: "ENOENT".into()
         }),
         (lapse(), 0..4_usize, pick(&[Purpose::Itself, Purpose::FaultLog]))
             .prop_map(|(time, vcpu, purpose)| Action::Sleep { time, vcpu, purpose }),

@@ -169,7 +169,10 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 board.let_go(self.device(device)?.index);
                 Ok(true)
             }
-            Action::Unseen { device, what, bar, offset } => self.unseen(device, *what, *bar, *offset),
+            Action::Unseen { device, what, bar, offset, expect } => {
+                let result = self.unseen(device, *what, *bar, *offset)?;
+                Ok(self.expect_errno("unseen", expect, result))
+            }
             Action::Suspect { device } => {
                 board.suspect(self.device(device)?.index);
                 Ok(true)

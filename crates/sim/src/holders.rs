@@ -25,8 +25,8 @@ impl Drop for Reference {
 /// EINVAL without a BAR to map; the errno of `mmap`.
 pub(crate) fn hold(host: &Arc<SimHost>, file: FileId, by: Holder, bar: Option<u8>) -> Result<Held, Errno> {
     let call = match by {
-        // A descriptor in a socket is a reference like any other.
-        Holder::Duplicate | Holder::Passed => {
+        // A descriptor in a socket is a reference like any other, and so is KVM's.
+        Holder::Duplicate | Holder::Passed | Holder::Kvm => {
             host.lock().kernel.hold_file(file);
             Call::CloseFile { file }
         }

@@ -11,7 +11,7 @@ use barkeep_pci::layout::{BarKind, Layout, LayoutError};
 use barkeep_pci::windows::Window;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use vfio_bindings::bindings::vfio::VFIO_PCI_CONFIG_REGION_INDEX;
 use vfio_ioctls::{VfioDevice, VfioError, VfioRegionDmaRange};
 
@@ -89,6 +89,9 @@ impl DeviceError {
     }
 }
 
+/// Has KVM hold a device file.
+pub type KvmHolder = Box<dyn Fn(&File) -> Result<Held, Errno> + Send + Sync>;
+
 /// What there is while the device is open. Every field holds the device file open; they go
 /// together, or the kernel does not take access away.
 struct Open {
@@ -107,6 +110,7 @@ pub struct Device {
     config_offset: u64,
     region_offsets: [u64; 6],
     signals: Signals,
+    kvm: OnceLock<KvmHolder>,
     /// Read guards are held over accesses, also over the config write that resets; nobody
     /// ever waits for them but `close`, which the driver starts only when no event is on.
     open: RwLock<Option<Open>>,
@@ -133,7 +137,13 @@ impl Device {
         let region_offsets = std::array::from_fn(|bar| device.get_region_offset(bar as u32));
         let signals = Signals::of(&device, address)?;
         let open = RwLock::new(Some(Open { mappings: Vec::new(), file: own, device }));
-        Ok(Self { address, layout, config_offset, region_offsets, signals, open })
+        Ok(Self { address, layout, config_offset, region_offsets, signals, kvm: OnceLock::new(), open })
+    }
+
+    /// Says how KVM is made to hold its file: this crate knows nothing of KVM.
+    pub fn held_by_kvm(&self, holder: KvmHolder) {
+        // Said once, by whoever opens it.
+        let _ = self.kvm.set(holder);
     }
 
     /// What the kernel tells of it.
@@ -247,7 +257,12 @@ impl RawDevice for Device {
         let memory =
             self.layout.bars.iter().flatten().find(|bar| bar.kind != BarKind::Io && bar.size >= page);
         let mappable = memory.map(|bar| self.region_offsets[usize::from(bar.index)]);
-        self.with(|open| holders::hold(&open.file, by, mappable))
+        self.with(|open| match by {
+            Holder::Duplicate => holders::duplicate(&open.file),
+            Holder::Mapping => holders::map(&open.file, mappable.ok_or(Errno::INVAL)?),
+            Holder::Passed => holders::pass(&open.file),
+            Holder::Kvm => self.kvm.get().ok_or(Errno::OPNOTSUPP)?(&open.file),
+        })
     }
 
     /// Mappings first: each of them keeps the device file open, and the kernel takes access

@@ -1,7 +1,7 @@
 //! References to a device file that keep it open without the device that made them.
 
 use crate::sys::HostMapping;
-use barkeep_export::{Errno, Held, Holder};
+use barkeep_export::{Errno, Held};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg,
     socketpair,
@@ -14,19 +14,29 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Bytes of the mapping: a page.
 const MAPPED: usize = 0x1000;
 
-/// One more reference to `file`. `mappable` is where a page of it can be mapped.
+/// A duplicate of the descriptor.
 ///
 /// # Errors
-/// EMFILE; EINVAL without a place to map.
-pub(crate) fn hold(file: &File, by: Holder, mappable: Option<u64>) -> Result<Held, Errno> {
-    match by {
-        Holder::Duplicate => Ok(Box::new(file.try_clone().map_err(errno)?)),
-        Holder::Mapping => {
-            let offset = mappable.ok_or(Errno::INVAL)?;
-            Ok(Box::new(HostMapping::new(file, offset, MAPPED)?))
-        }
-        Holder::Passed => Ok(Box::new(InSocket::new(file)?)),
-    }
+/// EMFILE.
+pub(crate) fn duplicate(file: &File) -> Result<Held, Errno> {
+    let own = file.try_clone().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    Ok(Box::new(own))
+}
+
+/// A mapping of the page at `offset` of the file.
+///
+/// # Errors
+/// The errno of `mmap`.
+pub(crate) fn map(file: &File, offset: u64) -> Result<Held, Errno> {
+    Ok(Box::new(HostMapping::new(file, offset, MAPPED)?))
+}
+
+/// A descriptor in a socket.
+///
+/// # Errors
+/// EMFILE.
+pub(crate) fn pass(file: &File) -> Result<Held, Errno> {
+    Ok(Box::new(InSocket::new(file)?))
 }
 
 /// A socket with a descriptor in it, which nobody has received: it goes with the socket.
@@ -47,10 +57,6 @@ impl InSocket {
     }
 }
 
-fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,21 +64,15 @@ mod tests {
 
     #[test]
     fn a_descriptor_in_a_socket_keeps_a_pipe_open() {
-        for by in [Holder::Duplicate, Holder::Passed] {
+        for hold in [duplicate, pass] {
             let (mut reader, writer) = std::io::pipe().unwrap();
             let writer = File::from(OwnedFd::from(writer));
-            let held = hold(&writer, by, None).unwrap();
+            let held = hold(&writer).unwrap();
             drop(writer);
             rustix::io::ioctl_fionbio(&reader, true).unwrap();
-            assert!(reader.read(&mut [0]).is_err(), "{by:?} keeps it open");
+            assert!(reader.read(&mut [0]).is_err(), "somebody keeps it open");
             drop(held);
             assert_eq!(reader.read(&mut [0]).unwrap(), 0, "and then nobody does");
         }
-    }
-
-    #[test]
-    fn a_mapping_needs_a_place() {
-        let file = File::open("/dev/null").unwrap();
-        assert_eq!(hold(&file, Holder::Mapping, None).map(drop), Err(Errno::INVAL));
     }
 }

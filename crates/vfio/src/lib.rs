@@ -18,7 +18,7 @@ mod holders;
 mod sys;
 
 pub use administrator::Sysfs;
-pub use device::{Device, DeviceError};
+pub use device::{Device, DeviceError, KvmHolder};
 pub use faults::FaultLog;
 pub use signals::Signals;
 pub use space::{Sharing, Space, SpaceError};

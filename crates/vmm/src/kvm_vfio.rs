@@ -5,9 +5,15 @@ use kvm_bindings::{
     KVM_DEV_VFIO_FILE, KVM_DEV_VFIO_FILE_ADD, KVM_DEV_VFIO_FILE_DEL, kvm_create_device, kvm_device_attr,
     kvm_device_type_KVM_DEV_TYPE_VFIO,
 };
-use kvm_ioctls::{DeviceFd, Error, VmFd};
+use kvm_ioctls::{DeviceFd, Error, Kvm, VmFd};
 use std::fs::File;
 use std::os::fd::AsRawFd;
+
+/// A VM that is there for its VFIO device.
+pub struct OtherVm {
+    _device: KvmVfio,
+    _vm: VmFd,
+}
 
 /// KVM's VFIO device.
 pub struct KvmVfio(DeviceFd);
@@ -36,6 +42,18 @@ impl KvmVfio {
     /// ENOENT if it is not known.
     pub fn remove(&self, file: &File) -> Result<(), Error> {
         self.set(KVM_DEV_VFIO_FILE_DEL, file)
+    }
+
+    /// Has the VFIO device of another VM hold a file open; that VM has nothing else, and is gone with
+    /// what this gives.
+    ///
+    /// # Errors
+    /// No VM is to be had.
+    pub fn of_another_vm(file: &File) -> Result<OtherVm, Error> {
+        let vm = Kvm::new()?.create_vm()?;
+        let device = Self::new(&vm)?;
+        device.add(file)?;
+        Ok(OtherVm { _device: device, _vm: vm })
     }
 
     fn set(&self, attribute: u32, file: &File) -> Result<(), Error> {

@@ -1,7 +1,6 @@
 //! What a device does not come back from.
 
 use super::{Cast, Told};
-use crate::device::Bus;
 use crate::story::Story;
 use crate::wanted::End;
 use barkeep_scenario::Action;
@@ -21,9 +20,6 @@ impl<'a> Cast<'a> {
     }
 
     pub(super) fn remove(&self, functions_of: Option<&str>) -> Told<'a> {
-        if self.victim.bus == Bus::Simulated {
-            return Err("the specification has no request interrupt".into());
-        }
         if functions_of.is_none() && self.victim.function_of.is_some() {
             return Err("a virtual function has no `remove` in sysfs: see sriov-off".into());
         }

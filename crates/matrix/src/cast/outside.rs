@@ -49,7 +49,7 @@ impl<'a> Cast<'a> {
             return Err("a virtual function decodes always: see decode-off".into());
         }
         let mut story = self.begin();
-        let unseen = |what| Action::Unseen { device: self.name(), what, bar: None, offset: 0 };
+        let unseen = |what| self.by_others(what, "ok");
         story.act(unseen(Unseen::DecodeOff));
         story.away(self.engine, self.target);
         let back = [unseen(Unseen::DecodeOn), Action::Suspect { device: self.name() }];
@@ -67,26 +67,28 @@ impl<'a> Cast<'a> {
         match self.victim.reset {
             Reset::Never => Err("nothing resets it (EINVAL)".into()),
             Reset::Fails => Err("its resets fail".into()),
-            Reset::Works => Ok(self.unseen(Unseen::DeviceReset)),
+            Reset::Works => Ok(self.unseen(Unseen::DeviceReset, "ok")),
         }
     }
 
     pub(super) fn unseen_hot_reset(&self) -> Told<'a> {
         match &self.victim.bus {
             Bus::Root | Bus::Simulated => Err("on the root bus: refused before it revokes (ENODEV)".into()),
-            Bus::Behind(_) => Ok(self.unseen(Unseen::HotReset)),
-            Bus::BehindSlow(port) => {
-                Err(format!("behind `{port}` it fails after it has revoked: see failed-hot-reset"))
-            }
+            Bus::Behind(_) => Ok(self.unseen(Unseen::HotReset, "ok")),
+            Bus::BehindSlow(_) => Ok(self.unseen(Unseen::HotReset, "ENOTTY")),
         }
     }
 
-    /// The first DMA is lost; by its fault record the VMM notices.
-    pub(super) fn unseen(&self, what: Unseen) -> (Story<'a>, End) {
-        let mut story = self.begin();
+    fn by_others(&self, what: Unseen, expect: &str) -> Action {
         let bar = (what == Unseen::Unmap).then_some(self.target.place.bar);
+        Action::Unseen { device: self.name(), what, bar, offset: 0, expect: expect.into() }
+    }
+
+    /// The first DMA is lost; by its fault record the VMM notices.
+    pub(super) fn unseen(&self, what: Unseen, expect: &str) -> (Story<'a>, End) {
+        let mut story = self.begin();
         story.fault_log();
-        story.act(Action::Unseen { device: self.name(), what, bar, offset: 0 });
+        story.act(self.by_others(what, expect));
         story.dma(self.engine, self.target, Fate::Lost);
         if what == Unseen::HotReset {
             for (_, target) in self.siblings() {

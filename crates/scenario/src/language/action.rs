@@ -163,6 +163,8 @@ pub enum Action {
         bar: Option<u8>,
         #[serde(default, skip_serializing_if = "is_default")]
         offset: u64,
+        #[serde(default = "ok")]
+        expect: String,
     },
     /// The VMM is told that something may have happened unseen.
     Suspect { device: String },

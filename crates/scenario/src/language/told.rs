@@ -51,7 +51,7 @@ impl fmt::Display for Action {
             Self::Hold { device, what } => write!(f, "{} holds {device}", holder(*what)),
             Self::LetGo { device } => write!(f, "{device} is let go"),
             Self::Unseen { device, what, bar: None, .. } => write!(f, "unseen by the VMM: {what:?} {device}"),
-            Self::Unseen { device, what, bar: Some(bar), offset } => {
+            Self::Unseen { device, what, bar: Some(bar), offset, .. } => {
                 write!(f, "unseen by the VMM: {what:?} {device}:{bar}+{offset:#x}")
             }
             Self::Suspect { device } => write!(f, "suspect {device}"),
@@ -102,5 +102,6 @@ fn holder(hold: Hold) -> &'static str {
         Hold::Duplicate => "a duplicate",
         Hold::Mapping => "a mapping",
         Hold::Passed => "a passed descriptor",
+        Hold::Kvm => "KVM",
     }
 }

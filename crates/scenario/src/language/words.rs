@@ -126,6 +126,8 @@ pub enum Hold {
     Mapping,
     /// A descriptor on its way through a socket.
     Passed,
+    /// KVM's VFIO device of another VM.
+    Kvm,
 }
 
 /// What a sleep is for.

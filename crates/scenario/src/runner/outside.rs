@@ -41,6 +41,7 @@ impl Runner<'_, '_> {
             Hold::Duplicate => Holder::Duplicate,
             Hold::Mapping => Holder::Mapping,
             Hold::Passed => Holder::Passed,
+            Hold::Kvm => Holder::Kvm,
         };
         let result = self.world.board().hold(self.device(name)?.index, by);
         Ok(self.expect_errno("hold", "ok", result))
@@ -52,7 +53,7 @@ impl Runner<'_, '_> {
         what: Unseen,
         bar: Option<u8>,
         offset: u64,
-    ) -> Result<bool, RunError> {
+    ) -> Result<Result<(), Errno>, RunError> {
         let (device, board) = (self.device(name)?, self.world.board());
         let trigger = match what {
             Unseen::DecodeOff => Trigger::DecodeOff,
@@ -64,14 +65,13 @@ impl Runner<'_, '_> {
             Unseen::HotReset => Trigger::HotReset,
             // The board tells of it itself.
             Unseen::Unmap => {
-                let result = board.unmap_unseen(device.index, bar.unwrap_or_default(), offset);
-                return Ok(self.expect_errno("unseen", "ok", result));
+                return Ok(board.unmap_unseen(device.index, bar.unwrap_or_default(), offset));
             }
         };
         let event = Event::new(Kind::Trigger, Actor::Observer).device(device.address).trigger(trigger);
         let step = board.journal().begin(event);
         let result = unseen::happens(&**board.function(device.index).device(), what);
         board.journal().end(step, number(result));
-        Ok(self.expect_errno("unseen", "ok", result))
+        Ok(result)
     }
 }
