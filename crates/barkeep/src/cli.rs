@@ -313,6 +313,23 @@ pub struct LabOptions {
     pub command: Vec<String>,
 }
 
+impl LabOptions {
+    /// A boot for this inner command, with everything else as it is if nothing is said.
+    pub fn of(command: Vec<String>, out: &Path) -> Self {
+        Self {
+            kernel: None,
+            topology: None,
+            fast: false,
+            timeout: crate::outside::DEFAULT_TIMEOUT,
+            out: out.to_owned(),
+            share: None,
+            dry_run: false,
+            print_config: false,
+            command,
+        }
+    }
+}
+
 /// Options of `conform`.
 #[derive(Debug, Args)]
 pub struct ConformOptions {

@@ -92,13 +92,8 @@ fn boot(options: &HandoverOptions, skip: usize, out: &Path) -> anyhow::Result<Ex
     let request = outside::request(&LabOptions {
         kernel: options.kernel.clone(),
         topology: Some(options.topology.clone()),
-        fast: false,
         timeout: options.timeout,
-        out: out.to_owned(),
-        share: None,
-        dry_run: false,
-        print_config: false,
-        command,
+        ..LabOptions::of(command, out)
     })?;
     outside::boot(&request, Show::quiet())
 }

@@ -77,17 +77,7 @@ pub fn run_in_lab(options: &RunOptions, arguments: impl Iterator<Item = OsString
         .collect::<anyhow::Result<_>>()?;
     let command = without_options(&arguments, &["--lane", "--out", "--kernel"]);
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/lab"));
-    lab(&LabOptions {
-        kernel: options.kernel.clone(),
-        topology: None,
-        fast: false,
-        timeout: DEFAULT_TIMEOUT,
-        out,
-        share: None,
-        dry_run: false,
-        print_config: false,
-        command,
-    })
+    lab(&LabOptions { kernel: options.kernel.clone(), ..LabOptions::of(command, &out) })
 }
 
 /// The words without these options and their values.

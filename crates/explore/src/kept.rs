@@ -159,6 +159,9 @@ impl Kept {
             (Some(Mutant::LiveIgnored), StepResult::Found(Ok(found))) => {
                 StepResult::Found(Ok(Found { decode: true, power: 0, ..found }))
             }
+            (Some(Mutant::SleepForgotten), StepResult::Found(Ok(found))) => {
+                StepResult::Found(Ok(Found { low_power: false, ..found }))
+            }
             (Some(Mutant::FoundIsOld), StepResult::Found(Ok(found))) => {
                 StepResult::Found(Ok(self.memory.clone().unwrap_or(found)))
             }

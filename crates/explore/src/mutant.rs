@@ -55,6 +55,7 @@ mutants! {
     CloseKeepsSlot, "close-keeps-slot", Endings, "the close does not withdraw the slots";
     CloseKeepsMapping, "close-keeps-mapping", Endings, "the close does not drop the mappings";
     SuspectIsNothing, "suspect-is-nothing", Unseen, "a suspicion drops nothing";
+    SleepForgotten, "sleep-forgotten", Asleep, "that the device was put into low power is not remembered";
     SuspectKeepsSlot, "suspect-keeps-slot", Unseen, "a suspicion that proves true leaves the slot in";
 }
 

@@ -66,13 +66,7 @@ fn one_boot(errand: &Errand<'_>, first: usize, folder: &Path) -> anyhow::Result<
     let request = outside::request(&LabOptions {
         kernel: errand.kernel.map(Path::to_owned),
         topology: Some(errand.topology.to_owned()),
-        fast: false,
-        timeout: outside::DEFAULT_TIMEOUT,
-        out: folder.to_owned(),
-        share: None,
-        dry_run: false,
-        print_config: false,
-        command: vec!["batch".to_owned(), listed(errand, first, folder)?],
+        ..LabOptions::of(vec!["batch".to_owned(), listed(errand, first, folder)?], folder)
     })?;
     let place = |number: usize| errand.runs[number].folder.clone();
     let mut parts = Parts::new(&place);

@@ -24,13 +24,8 @@ pub fn record(options: &ConformOptions, arguments: Vec<String>, out: &Path) -> a
     let request = outside::request(&LabOptions {
         kernel: options.kernel.clone(),
         topology: Some(options.topology.clone()),
-        fast: false,
         timeout: options.timeout,
-        out: out.to_owned(),
-        share: None,
-        dry_run: false,
-        print_config: false,
-        command,
+        ..LabOptions::of(command, out)
     })?;
     match outside::boot(&request, Show::quiet())? {
         Exit::Pass => Ok(out.join(RECORDING)),
