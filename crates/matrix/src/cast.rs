@@ -142,9 +142,22 @@ impl<'a> Cast<'a> {
         if matches!(action, Action::HotReset { .. }) {
             story.watch_beside(self.siblings().map(|(_, target)| target));
         }
+        self.siblings_through(&mut story, lasts, &action);
         story.through(self.engine, self.target, lasts, &[action]);
         story.all_land();
         Ok((story, End::Back))
+    }
+
+    /// An engine has one DMA under way at a time: a hot reset is done once for each of those it
+    /// happens to.
+    fn siblings_through(&self, story: &mut Story<'a>, lasts: Lasts, action: &Action) {
+        if !matches!(action, Action::HotReset { .. }) {
+            return;
+        }
+        for (_, target) in self.siblings() {
+            story.through(self.engine, target, lasts, std::slice::from_ref(action));
+            story.all_land();
+        }
     }
 
     fn short(&self, action: Action) -> Told<'a> {
@@ -152,6 +165,7 @@ impl<'a> Cast<'a> {
         if matches!(action, Action::HotReset { .. }) {
             story.watch_beside(self.siblings().map(|(_, target)| target));
         }
+        self.siblings_through(&mut story, Lasts::Short, &action);
         self.shortly(&mut story, &action);
         story.all_land();
         Ok((story, End::Back))
@@ -182,7 +196,9 @@ impl<'a> Cast<'a> {
         for device in devices {
             story.gone(device);
         }
-        story.away(self.engine, self.target);
+        for target in devices.iter().filter_map(|device| device.target.as_ref()) {
+            story.away(self.engine, target);
+        }
         story.engine_answers(self.engine);
         story.all_land();
     }

@@ -25,9 +25,9 @@ pub fn judge(events: &[Event], wanted: &Wanted) -> Result<Away, Missing> {
         return Err(Missing(vec!["anything that happens to a device".into()]));
     };
     let mut missing = Vec::new();
-    for (bar, first) in std::iter::once((&wanted.victim, true)).chain(wanted.others.iter().zip([false; 64])) {
+    for bar in std::iter::once(&wanted.victim).chain(&wanted.others) {
         match Window::of(bar, events) {
-            Some(window) => window.judge(begin, wanted.end, first, &mut missing),
+            Some(window) => window.judge(begin, wanted.end, &mut missing),
             None => missing.push(format!("{}, BAR {}: a window", bar.device, bar.bar)),
         }
     }
@@ -106,7 +106,7 @@ impl<'a> Window<'a> {
         self.events.iter().rposition(last).map_or(begin, |last| last.max(begin))
     }
 
-    fn judge(&self, begin: usize, end: End, first: bool, missing: &mut Vec<String>) {
+    fn judge(&self, begin: usize, end: End, missing: &mut Vec<String>) {
         let settled = self.settled(begin);
         let (before, after) = (&self.events[..begin], &self.events[settled..]);
         let since = &self.events[begin..];
@@ -135,13 +135,12 @@ impl<'a> Window<'a> {
         match end {
             End::Back => {
                 want(cpu_fails(since), "a CPU's access not landing in between");
-                // One engine has a DMA under way, to the first of those it happens to.
-                want(!first || dma_faults(since), "a DMA's fault in between");
+                want(dma_faults(since), "a DMA's fault in between");
             }
             End::DmaBack => want(dma_fails(since), "a DMA not landing in between"),
             End::Gone => {
-                want(cpu_fails(after) || !first, "a CPU's access not landing afterwards");
-                want(dma_faults(after) || !first, "a DMA's fault afterwards");
+                want(cpu_fails(after), "a CPU's access not landing afterwards");
+                want(dma_faults(after), "a DMA's fault afterwards");
                 want(!lands(after, "cpu") && !lands(after, "dma"), "an end of all landing");
             }
             End::Kept | End::Refused(_) => {
