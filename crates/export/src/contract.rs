@@ -222,6 +222,13 @@ pub trait RawDevice: Send + Sync {
     /// or its driver unbound, and that waits for the last reference to the file. Never waits.
     fn take_request(&self) -> bool;
 
+    /// Has the kernel signal the device's error interrupt as it does for an uncorrectable error: its
+    /// loopback test (`VFIO_DEVICE_SET_IRQS` with `ACTION_TRIGGER` and `DATA_NONE`).
+    ///
+    /// # Errors
+    /// EINVAL where there is none (kernels before 7.3 have it for PCIe devices only); ENODEV once closed.
+    fn signal_error(&self) -> Result<(), Errno>;
+
     /// One more reference to the device file, which this device knows nothing more of.
     ///
     /// # Errors

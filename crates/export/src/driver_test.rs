@@ -227,6 +227,10 @@ impl RawDevice for SlowRegisters {
         Ok(())
     }
 
+    fn signal_error(&self) -> Result<(), Errno> {
+        Err(Errno::INVAL)
+    }
+
     fn take_request(&self) -> bool {
         false
     }

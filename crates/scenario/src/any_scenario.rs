@@ -103,6 +103,7 @@ fn outside() -> impl Strategy<Value = Action> {
         (name(), name()).prop_map(|(device, expect)| Action::SysfsReset { device, expect }),
         (name(), pick(&holds)).prop_map(|(device, what)| Action::Hold { device, what }),
         name().prop_map(|device| Action::LetGo { device }),
+        (name(), name()).prop_map(|(device, expect)| Action::SignalError { device, expect }),
         (name(), pick(&unseen)).prop_map(|(device, what)| Action::Unseen {
             device,
             what,

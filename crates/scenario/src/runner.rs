@@ -165,6 +165,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             Action::ResetMethods { device, present } => self.reset_methods(device, *present),
             Action::SysfsReset { device, expect } => self.sysfs_reset(device, expect),
             Action::Hold { device, what } => self.hold(device, *what),
+            Action::SignalError { device, expect } => self.signal_error(device, expect),
             Action::LetGo { device } => {
                 board.let_go(self.device(device)?.index);
                 Ok(true)

@@ -144,6 +144,11 @@ impl RawDevice for SimDevice {
         self.host.call(&call).map(drop)
     }
 
+    /// A simulated device has no errors, and no interrupt for them.
+    fn signal_error(&self) -> Result<(), Errno> {
+        Err(Errno::INVAL)
+    }
+
     fn take_request(&self) -> bool {
         std::mem::take(&mut self.host.lock().requests[self.number])
     }

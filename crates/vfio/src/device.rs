@@ -12,7 +12,7 @@ use barkeep_pci::windows::Window;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{OnceLock, PoisonError, RwLock};
-use vfio_bindings::bindings::vfio::VFIO_PCI_CONFIG_REGION_INDEX;
+use vfio_bindings::bindings::vfio::{VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_ERR_IRQ_INDEX};
 use vfio_ioctls::{VfioDevice, VfioError, VfioRegionDmaRange};
 
 /// Bytes of config space that are read at the most.
@@ -246,6 +246,11 @@ impl RawDevice for Device {
             LowPower::Entry { wakes: true } => sys::low_power_with_wakeup(&open.file, &self.signals.wake),
             LowPower::Exit => sys::low_power_exit(&open.file),
         })
+    }
+
+    fn signal_error(&self) -> Result<(), Errno> {
+        // Its error has no errno; all it can be here is that there is no such interrupt.
+        self.with(|open| open.device.trigger_irq(VFIO_PCI_ERR_IRQ_INDEX, 0).map_err(|_| Errno::INVAL))
     }
 
     fn take_request(&self) -> bool {

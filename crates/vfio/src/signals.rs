@@ -12,8 +12,7 @@ pub struct Signals {
     /// unbound, and that waits for the last reference to the device file. Signalled again every
     /// ten seconds.
     pub request: EventFd,
-    /// An uncorrectable PCIe error (`vfio_pci_core_aer_err_detected`). Never for a device that is
-    /// not PCIe.
+    /// An uncorrectable PCIe error (`vfio_pci_core_aer_err_detected`).
     pub error: EventFd,
     /// Something has resumed a device that was in low power
     /// (`VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP`).
@@ -33,7 +32,7 @@ impl Signals {
         for (index, event) in
             [(VFIO_PCI_REQ_IRQ_INDEX, &signals.request), (VFIO_PCI_ERR_IRQ_INDEX, &signals.error)]
         {
-            // Only PCIe devices have the error interrupt.
+            // Older kernels have the error interrupt for PCIe devices only.
             if device.get_irq_info(index).is_some_and(|irq| irq.count > 0) {
                 device.enable_irq(index, vec![event]).map_err(|error| DeviceError::Signal(address, error))?;
             }

@@ -53,6 +53,7 @@ impl Action {
             | Self::SysfsReset { .. }
             | Self::Hold { .. }
             | Self::LetGo { .. }
+            | Self::SignalError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::HammerStop { .. }
@@ -95,6 +96,7 @@ impl Action {
             | Self::Removed { device }
             | Self::Hold { device, .. }
             | Self::LetGo { device }
+            | Self::SignalError { device, .. }
             | Self::Unseen { device, .. }
             | Self::Suspect { device }
             | Self::Close { device } => Some(device),
@@ -151,6 +153,7 @@ impl Action {
             | Self::SysfsReset { .. }
             | Self::Hold { .. }
             | Self::LetGo { .. }
+            | Self::SignalError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::Attach { .. }

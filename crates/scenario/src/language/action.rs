@@ -155,6 +155,12 @@ pub enum Action {
     Hold { device: String, what: Hold },
     /// They let go of it.
     LetGo { device: String },
+    /// The kernel is made to signal the device's error interrupt.
+    SignalError {
+        device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
     /// Somebody else who holds the device file does something; the VMM is not told.
     Unseen {
         device: String,

@@ -50,6 +50,7 @@ impl fmt::Display for Action {
             Self::SysfsReset { device, .. } => write!(f, "sysfs reset {device}"),
             Self::Hold { device, what } => write!(f, "{} holds {device}", holder(*what)),
             Self::LetGo { device } => write!(f, "{device} is let go"),
+            Self::SignalError { device, .. } => write!(f, "error interrupt of {device}"),
             Self::Unseen { device, what, bar: None, .. } => write!(f, "unseen by the VMM: {what:?} {device}"),
             Self::Unseen { device, what, bar: Some(bar), offset, .. } => {
                 write!(f, "unseen by the VMM: {what:?} {device}:{bar}+{offset:#x}")

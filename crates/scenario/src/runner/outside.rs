@@ -36,6 +36,15 @@ impl Runner<'_, '_> {
         self.world.board().host_address(name).ok_or_else(|| RunError::NotHere(name.to_owned()))
     }
 
+    /// The kernel's loopback test: it signals, and has no error to tell of.
+    pub(super) fn signal_error(&mut self, name: &str, expect: &str) -> Result<bool, RunError> {
+        let device = self.device(name)?;
+        let event = Event::new(Kind::Administer, Actor::Observer).device(device.address);
+        let function = self.world.board().function(device.index);
+        let result = self.administers(event.text("error interrupt"), || function.device().signal_error());
+        Ok(self.expect_errno("error interrupt", expect, result))
+    }
+
     pub(super) fn hold(&mut self, name: &str, what: Hold) -> Result<bool, RunError> {
         let by = match what {
             Hold::Duplicate => Holder::Duplicate,
