@@ -1,7 +1,8 @@
 use super::*;
-use crate::contract::{Held, Holder, LowPower, RawDevice};
+use crate::contract::{Found, Held, Holder, LowPower, Passage, RawDevice};
+use crate::keeper::Slot;
 use crate::passthrough::Passthrough;
-use barkeep_journal::{Clock, Lane, Reader, Trigger, layout};
+use barkeep_journal::{Clock, Kind, Lane, Reader, Trigger, layout};
 use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
 use std::sync::mpsc;
