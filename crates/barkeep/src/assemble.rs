@@ -5,6 +5,7 @@ use crate::cli::{DeviceOption, P2p};
 use crate::exit::{Exit, UsageExt, wrong};
 use barkeep_export::{
     Administrator, Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Window, WindowId,
+    result_number,
 };
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::{self, exportable};
@@ -133,7 +134,7 @@ fn map_ram(ram: &Ram, space: &dyn IoSpace, journal: &Journal) -> anyhow::Result<
         let event = Event::new(Kind::RamMap, Actor::Vmm).range(range.start, range.size);
         let step = journal.begin(event);
         let result = space.map_ram(ram.file(), range.file_offset, range.size, range.start);
-        journal.end(step, result.map_or_else(|errno| -errno.raw_os_error(), |()| 0));
+        journal.end(step, result_number(result));
         result.usage("cannot map guest memory for DMA; is the memory-lock limit (ulimit -l) high enough?")?;
     }
     Ok(())

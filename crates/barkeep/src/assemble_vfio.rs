@@ -9,6 +9,7 @@ use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::Window;
 use barkeep_vfio::{Device, DeviceError, FaultLog, Signals, Space, Sysfs};
 use barkeep_vmm::{KvmVfio, Shell, Slots};
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -101,10 +102,11 @@ impl Supply for VfioSupply {
     }
 }
 
-/// The kernel's log of what the IOMMU refused; without it, says so and goes on.
-pub fn open_fault_log(journal: &Journal) -> Option<Box<dyn FaultSource>> {
-    match FaultLog::open() {
-        Ok(log) => Some(Box::new(log)),
+/// The kernel's log of what the IOMMU refused, and what wakes whoever waits for more; without it, says
+/// so and goes on.
+pub fn open_fault_log(journal: &Journal) -> Option<(Box<dyn FaultSource>, File)> {
+    match FaultLog::open().and_then(|log| Ok((log.waker()?, log))) {
+        Ok((waker, log)) => Some((Box::new(log), waker)),
         Err(error) => {
             let text = format!("IOMMU faults cannot be seen: /dev/kmsg: {error}");
             eprintln!("barkeep: {text}");

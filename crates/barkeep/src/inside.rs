@@ -189,14 +189,14 @@ fn with_real(
     journal: &Journal,
 ) -> anyhow::Result<Exit> {
     let scenario = &plan.scenario;
-    let faults = assemble_vfio::open_fault_log(journal);
+    let (faults, log) = assemble_vfio::open_fault_log(journal).unzip();
     let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
     let space = Space::new(options.sharing(scenario)).usage("no I/O address space")?;
     let shell = Shell::new(&ram).usage("no virtual machine")?;
     let supply = VfioSupply::new(space, &shell)?;
     let named = Named { devices, others: &plan.others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
-    let notices = Notices::start(&board, supply.into_signals())?;
+    let notices = Notices::start(&board, supply.into_signals(), log)?;
     run_machine(shell, board, options, scenario, None, Some(notices))
 }
 

@@ -1,6 +1,7 @@
 //! Counts what is left when everything should be gone, so that a leak is a number and not a
 //! hope.
 
+use crate::proc_status;
 use barkeep_journal::{Actor, Event, Journal, Kind};
 use std::fs;
 
@@ -20,8 +21,9 @@ pub fn count(journal: &Journal) {
         let left = links.iter().filter(|link| link.contains(mark)).count();
         tell(journal, name, left as u64);
     }
-    match pinned() {
-        Some(pages) => tell(journal, "KiB of memory pinned for DMA", pages),
+    // iommufd counts there what it maps.
+    match proc_status::kib("VmPin") {
+        Some(kib) => tell(journal, "KiB of memory pinned for DMA", kib),
         None => degraded(journal, "pinned memory cannot be counted: no VmPin in /proc/self/status".into()),
     }
 }
@@ -46,14 +48,6 @@ fn links(journal: &Journal) -> Option<Vec<String>> {
             None
         }
     }
-}
-
-/// KiB of this process's memory that DMA keeps where it is (proc_pid_status(5), VmPin): iommufd
-/// counts what it maps there.
-fn pinned() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmPin:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 fn degraded(journal: &Journal, text: String) {

@@ -9,8 +9,6 @@ use barkeep_platform::Board;
 use barkeep_vfio::Signals;
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use vmm_sys_util::eventfd::EventFd;
@@ -38,11 +36,16 @@ struct Watch {
 }
 
 impl Notices {
-    /// Waits for the signals of these devices, and for fault records where they can be read.
+    /// Waits for the signals of these devices, and for fault records where they can be read: `log` is
+    /// the board's source of them.
     ///
     /// # Errors
     /// No descriptors, or no thread.
-    pub fn start(board: &Arc<Board>, signals: Vec<(DeviceAddress, Signals)>) -> anyhow::Result<Self> {
+    pub fn start(
+        board: &Arc<Board>,
+        signals: Vec<(DeviceAddress, Signals)>,
+        log: Option<File>,
+    ) -> anyhow::Result<Self> {
         let stop = EventFd::new(vmm_sys_util::eventfd::EFD_NONBLOCK).context("cannot make an event")?;
         let mut sources = vec![Source::Stop(stop.try_clone().context("cannot make an event")?)];
         for (address, Signals { request, error, wake }) in signals {
@@ -56,8 +59,7 @@ impl Notices {
                 Source::Wake(device, wake),
             ]);
         }
-        // Without it the board has no fault source either, which was told.
-        sources.extend(open_log().ok().map(Source::Log));
+        sources.extend(log.map(Source::Log));
         let mut manager = EventManager::new().context("cannot make an event loop")?;
         let id = manager.add_subscriber(Watch { board: Arc::clone(board), sources, stopped: false });
         let wait = move || {
@@ -83,31 +85,9 @@ impl Drop for Notices {
     }
 }
 
-/// At its end: what was there before is no concern of this VM's.
-fn open_log() -> std::io::Result<File> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut log = File::options().read(true).custom_flags(nonblocking).open("/dev/kmsg")?;
-    log.seek(SeekFrom::End(0))?;
-    Ok(log)
-}
-
-/// Reads what is there; whoever wants to know what it was has a descriptor of its own.
-fn drain(log: &mut File) {
-    let mut record = [0; 8192];
-    loop {
-        match log.read(&mut record) {
-            Ok(0) => return,
-            Ok(_) => {}
-            // Records were overwritten before they were read; the next one is there.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-            Err(_) => return,
-        }
-    }
-}
-
 impl MutEventSubscriber for Watch {
     fn process(&mut self, events: Events, _: &mut EventOps<'_>) {
-        let Some(source) = self.sources.get_mut(events.data() as usize) else { return };
+        let Some(source) = self.sources.get(events.data() as usize) else { return };
         match source {
             Source::Stop(event) => self.stopped = event.read().is_ok(),
             // Read by the device, which is asked.
@@ -120,11 +100,8 @@ impl MutEventSubscriber for Watch {
             Source::Wake(device, event) if event.read().is_ok() => self.board.woken(*device),
             // Read by nobody else: there is nothing to be read twice.
             Source::Error(..) | Source::Wake(..) => {}
-            Source::Log(log) => {
-                // First: what comes while the board looks is then an event again.
-                drain(log);
-                self.board.notice_faults();
-            }
+            // Read by the board's source of them, which has the same open file.
+            Source::Log(_) => self.board.notice_faults(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::cli::RunOptions;
 use crate::exit::Exit;
 use crate::inside::Plan;
 use crate::model::{self, Done};
+use crate::proc_status;
 use barkeep_check::{Checker, Ended};
 use barkeep_journal::{Event, Sink};
 use barkeep_lab::shell_quoted;
@@ -114,20 +115,14 @@ impl Sum {
     fn paced(&self, took: Duration) -> String {
         let seconds = took.as_secs_f64();
         let pace = |count: u64| (count as f64 / seconds) as u64;
-        let memory = peak_memory().map_or(String::new(), |kib| format!(", {kib} KiB of memory at most"));
+        let memory =
+            proc_status::kib("VmHWM").map_or(String::new(), |kib| format!(", {kib} KiB of memory at most"));
         format!(
             "wall clock: {seconds:.3} s, {} operations and {} events a second{memory}",
             pace(self.operations.total()),
             pace(self.events)
         )
     }
-}
-
-/// Peak resident memory of this process, KiB (proc_pid_status(5), VmHWM).
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ pub enum Passage {
     Nothing,
 }
 
+/// A result as the journal has it: 0, or the negative errno.
+pub fn result_number(result: Result<(), Errno>) -> i32 {
+    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
+}
+
 /// The two halves of a stay in low power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LowPower {

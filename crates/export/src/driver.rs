@@ -8,13 +8,13 @@
 
 mod handling;
 
-use crate::contract::{Cause, Errno, Exporter, Function, Importer, Window, WindowId};
+use crate::contract::{Cause, Errno, Exporter, Function, Importer, Window, WindowId, result_number};
 use crate::keeper::{Keeper, StepResult};
 use crate::outage::{OutageWord, Phase};
 use barkeep_journal as journal;
 use barkeep_journal::{Actor, DeviceAddress, Journal};
 use barkeep_pci::write::ConfigWrite;
-use handling::{Handling, Run, number};
+use handling::{Handling, Run};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -102,8 +102,7 @@ impl Driver {
     /// What the event itself came to (a write's or reset's errno); failures around it are in
     /// the journal.
     pub fn handle(&self, device: u16, cause: Cause, actor: (Actor, u16)) -> Result<(), Errno> {
-        let station = &self.stations[usize::from(device)];
-        self.see_through(station, station.take(), cause, actor)
+        self.begin(&self.stations[usize::from(device)], cause, actor).finish()
     }
 
     /// Sees a config write through: as an event if it is one, else past the keeper. It is this
@@ -123,7 +122,7 @@ impl Driver {
         let station = &self.stations[usize::from(device)];
         let keeper = station.take();
         match function.classify(write) {
-            Some(cause) => self.see_through(station, keeper, cause, actor),
+            Some(cause) => self.take_on(station, keeper, cause, actor).finish(),
             None => {
                 let result = function.plain_write(write);
                 station.put(keeper);
@@ -162,7 +161,7 @@ impl Driver {
             if event.run.station.index != leader {
                 event.run.station.parties.exporter.reset_along();
             }
-            self.journal.end(step, number(result));
+            self.journal.end(step, result_number(result));
             event.run.outcome = result;
             event.keeper.done(StepResult::Done(result));
         }
@@ -197,16 +196,6 @@ impl Driver {
         let run =
             Run { journal: &self.journal, sink: &self.sink, station, cause, actor, outcome: Ok(()), linger };
         Handling { run, keeper }
-    }
-
-    fn see_through(
-        &self,
-        station: &Station,
-        keeper: Keeper,
-        cause: Cause,
-        actor: (Actor, u16),
-    ) -> Result<(), Errno> {
-        self.take_on(station, keeper, cause, actor).finish()
     }
 
     /// How an access to a window that came out as an MMIO exit is to be answered, and that

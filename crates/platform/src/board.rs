@@ -12,7 +12,7 @@ use barkeep_export::FaultSource;
 use barkeep_export::driver::OutageSink;
 use barkeep_export::{
     Administrator, Cause, Driver, Errno, Function, Importer, IoSpace, LowPower, OutageWord, Parties,
-    Passthrough, Phase, WindowId,
+    Passthrough, Phase, WindowId, result_number,
 };
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
 use std::collections::BTreeMap;
@@ -288,7 +288,7 @@ impl Board {
         let event = event.trigger(Trigger::Unmap).bar(bar).range(address, window.size);
         let step = self.journal.begin(event);
         let result = self.space.unmap(id, address).map(drop);
-        self.journal.end(step, result.map_or_else(|errno| -errno.raw_os_error(), |()| 0));
+        self.journal.end(step, result_number(result));
         result
     }
 

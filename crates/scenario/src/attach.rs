@@ -3,7 +3,7 @@
 
 use crate::runner::Spot;
 use crate::world::{Time, Turn, World};
-use barkeep_export::Errno;
+use barkeep_export::{Errno, result_number};
 use barkeep_journal::{Actor, Event, Kind, SeenBy};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -89,7 +89,7 @@ fn attempt(world: &dyn World, spot: Spot) -> Outcome {
     };
     let step = board.journal().begin(about(Kind::AttachProbe));
     let outcome = board.attach(spot.device.index, spot.bar, spot.offset);
-    let errno = outcome.map_or_else(|e| -e.raw_os_error(), |()| 0);
+    let errno = result_number(outcome);
     board.journal().end(step, errno);
     let seen = match outcome {
         Ok(()) => Some(Kind::Live),

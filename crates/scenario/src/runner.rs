@@ -257,8 +257,3 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         self.expectation(&format!("{what}: {expect} expected, {got} found"), got == expect)
     }
 }
-
-/// As the journal has it: 0 or a negative errno.
-fn number(result: Result<(), Errno>) -> i32 {
-    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
-}

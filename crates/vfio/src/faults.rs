@@ -24,6 +24,14 @@ impl FaultLog {
         log.seek(SeekFrom::End(0))?;
         Ok(Self { log })
     }
+
+    /// The same open file, readable whenever there is something to be taken: for whoever waits.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn waker(&self) -> std::io::Result<File> {
+        self.log.try_clone()
+    }
 }
 
 impl FaultSource for FaultLog {

@@ -2,11 +2,9 @@
 
 use super::inside::SIGNALLED;
 use super::list::MARK;
-use crate::exit::UsageExt;
+use crate::journal_file::JournalFile;
 use barkeep_check::{Checker, Ended, Finding, Verdict};
-use barkeep_journal::{Actor, Event, Header, Kind, Phase, json};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use barkeep_journal::{Actor, Event, Header, Kind, Phase};
 use std::path::{Path, PathBuf};
 
 /// A run that is over.
@@ -47,11 +45,8 @@ struct Part {
     number: usize,
     /// The step that is this run.
     step: u32,
-    path: PathBuf,
-    file: BufWriter<File>,
-    written: io::Result<()>,
+    file: JournalFile,
     checker: Checker,
-    header: Header,
     /// The place of its first event in the boot's journal: its own begins at 0.
     base: u64,
     first_ns: u64,
@@ -118,19 +113,11 @@ fn begins(event: &Event) -> Option<usize> {
 
 impl Part {
     fn create(number: usize, folder: &Path, first: &Event, header: Header) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder).usage(format!("cannot make the folder {}", folder.display()))?;
-        let path = folder.join("journal.jsonl");
-        let file = File::create(&path).usage(format!("cannot write {}", path.display()))?;
-        let mut file = BufWriter::new(file);
-        let written = writeln!(file, "{}", json::header_line(header));
         Ok(Self {
             number,
             step: first.step,
-            path,
-            file,
-            written,
+            file: JournalFile::create(folder, header)?,
             checker: Checker::new(),
-            header,
             base: first.seq,
             first_ns: first.time_ns,
             last_ns: first.time_ns,
@@ -145,15 +132,12 @@ impl Part {
         self.checker.event(&event);
         self.events += 1;
         self.last_ns = self.last_ns.max(event.time_ns);
-        if self.written.is_ok() {
-            self.written = writeln!(self.file, "{}", json::line(&event, self.header));
-        }
+        self.file.event(&event);
     }
 
-    fn finish(mut self, cut_off: Option<Ended>) -> anyhow::Result<Done> {
-        self.written
-            .and_then(|()| self.file.flush())
-            .usage(format!("cannot write {}", self.path.display()))?;
+    fn finish(self, cut_off: Option<Ended>) -> anyhow::Result<Done> {
+        let header = self.file.header();
+        let journal = self.file.finish()?;
         let ended = match (cut_off, self.status) {
             (Some(ended), _) => ended,
             (None, Some(status)) if status > SIGNALLED => {
@@ -164,8 +148,8 @@ impl Part {
         };
         Ok(Done {
             verdict: self.checker.finish(ended),
-            header: self.header,
-            journal: self.path,
+            header,
+            journal,
             events: self.events,
             took_ns: self.last_ns - self.first_ns,
         })

@@ -68,7 +68,7 @@ impl<'a> Errand<'a> {
 }
 
 /// A topology of somebody else's is named by its file.
-fn file_name(column: &str) -> String {
+pub fn file_name(column: &str) -> String {
     let stem = Path::new(column).file_stem().map(|stem| stem.to_string_lossy().into_owned());
     stem.unwrap_or_else(|| column.to_owned())
 }
@@ -89,8 +89,9 @@ pub fn carry_out(errands: &[Errand<'_>], options: &MatrixOptions) -> anyhow::Res
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);
     let work = || {
-        while let Some(errand) = errands.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let place = errands.iter().position(|other| std::ptr::eq(other, errand)).unwrap_or_default();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(errand) = errands.get(place) else { return };
             let mut show = |n: usize, outcome: Outcome| {
                 tell(errand, n, &outcome);
                 lock(&done[place])[n] = outcome;

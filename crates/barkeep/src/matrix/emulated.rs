@@ -22,10 +22,7 @@ pub fn carry_out(
         Ok(Run { scenario, seed: None, folder: place.folder.clone() })
     };
     let runs = jobs.iter().map(run).collect::<anyhow::Result<Vec<Run>>>()?;
-    let boots = options.out.join("boots").join(errand.cells.first().map_or_else(
-        || errand.column.name.clone(),
-        |place| place.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-    ));
+    let boots = options.out.join("boots").join(cells::file_name(&errand.column.name));
     let errand = Runs {
         kernel: options.kernel.as_deref(),
         topology: &errand.column.name,

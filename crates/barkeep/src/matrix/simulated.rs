@@ -2,14 +2,14 @@
 
 use super::cells::{self, Errand};
 use crate::cli::RunOptions;
-use crate::exit::{Exit, UsageExt};
+use crate::exit::Exit;
 use crate::inside;
+use crate::journal_file::JournalFile;
 use crate::model::{self, Done};
-use anyhow::Context;
 use barkeep_check::{Checker, Ended};
-use barkeep_journal::{Clock, Event, Header, Lane, Sink, json};
+use barkeep_journal::{Clock, Event, Header, Lane, Sink};
 use barkeep_matrix::table::Outcome;
-use std::fmt::Write;
+use std::path::Path;
 
 /// Judges the events and keeps them.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub fn carry_out(
         let Done { result, sink, .. } = model::once(&plan, &options, model::SEED, Kept::default())?;
         let status = result.as_ref().map_or_else(Exit::of, |exit| *exit);
         let verdict = sink.checker.finish(Ended::ByItself(status.code().into()));
-        write(&sink.events, &place.folder.join("journal.jsonl"))?;
+        write(&sink.events, &place.folder)?;
         let outcome = match result {
             Err(error) => Outcome::Failed(format!("{error:#}")),
             Ok(_) => cells::outcome(job, &verdict, &sink.events),
@@ -50,11 +50,8 @@ pub fn carry_out(
     Ok(())
 }
 
-fn write(events: &[Event], path: &std::path::Path) -> anyhow::Result<()> {
-    let header = Header { lane: Lane::Model, clock: Clock::Virtual };
-    let mut text = format!("{}\n", json::header_line(header));
-    for event in events {
-        writeln!(text, "{}", json::line(event, header)).context("a text takes what is written")?;
-    }
-    std::fs::write(path, text).usage(format!("cannot write {}", path.display()))
+fn write(events: &[Event], folder: &Path) -> anyhow::Result<()> {
+    let mut file = JournalFile::create(folder, Header { lane: Lane::Model, clock: Clock::Virtual })?;
+    events.iter().for_each(|event| file.event(event));
+    file.finish().map(drop)
 }

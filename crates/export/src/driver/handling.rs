@@ -2,7 +2,7 @@
 //! step, its end.
 
 use super::{OutageSink, Parties, Pause, Station};
-use crate::contract::{Cause, Errno, Found, Passage, Window};
+use crate::contract::{Cause, Errno, Found, Passage, Window, result_number};
 use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult};
 use crate::outage::Phase;
 use barkeep_journal as journal;
@@ -131,7 +131,7 @@ impl Run<'_> {
     fn timed(&self, event: Event, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
         let step = self.journal.begin(event);
         let result = act();
-        self.journal.end(step, number(result));
+        self.journal.end(step, result_number(result));
         result
     }
 
@@ -204,11 +204,6 @@ impl Run<'_> {
             self.journal.emit(self.named(Event::new(Kind::DeviceClose, Actor::Keeper)));
         }
     }
-}
-
-/// As the journal has it.
-pub(super) fn number(result: Result<(), Errno>) -> i32 {
-    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
 }
 
 /// As the journal has it: bit 0 decode, bits 8–9 the power state, bit 16 low power.

@@ -1,9 +1,9 @@
 //! What others do to the devices: an administrator, who else holds a device file.
 
-use super::{RunError, Runner, number};
+use super::{RunError, Runner};
 use crate::language::{Hold, Unseen};
 use crate::unseen;
-use barkeep_export::{Errno, Holder};
+use barkeep_export::{Errno, Holder, result_number};
 use barkeep_journal::{Actor, DeviceAddress, Event, Kind, Trigger};
 
 impl Runner<'_, '_> {
@@ -27,7 +27,7 @@ impl Runner<'_, '_> {
     fn administers(&self, event: Event, act: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
         let step = self.world.board().journal().begin(event);
         let result = act();
-        self.world.board().journal().end(step, number(result));
+        self.world.board().journal().end(step, result_number(result));
         result
     }
 
@@ -80,7 +80,7 @@ impl Runner<'_, '_> {
         let event = Event::new(Kind::Trigger, Actor::Observer).device(device.address).trigger(trigger);
         let step = board.journal().begin(event);
         let result = unseen::happens(&**board.function(device.index).device(), what);
-        board.journal().end(step, number(result));
+        board.journal().end(step, result_number(result));
         Ok(result)
     }
 }

@@ -3,10 +3,10 @@
 //! Where a kernel does it, the administrator's write waits for the last reference to the device
 //! file: it is made on a thread of its own. Where time is planned it does not wait.
 
-use super::{DeviceRef, RunError, Runner, number};
+use super::{DeviceRef, RunError, Runner};
 use crate::language::Release;
 use crate::world::Time;
-use barkeep_export::{Administrator, Errno};
+use barkeep_export::{Administrator, Errno, result_number};
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
 use barkeep_platform::OnRequest;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Write {
             None => administrator.remove(device),
             Some(physical) => administrator.virtual_functions(physical, 0),
         };
-        journal.end(step, number(result));
+        journal.end(step, result_number(result));
         result
     }
 }

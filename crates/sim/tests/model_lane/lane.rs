@@ -1,7 +1,7 @@
 //! Lane `model` from its parts: simulated devices, simulated CPUs, one thread, a virtual clock.
 
 use barkeep_check::{Checker, Ended, Verdict};
-use barkeep_export::{Errno, Importer, Passthrough, RawDevice, Window, WindowId};
+use barkeep_export::{Importer, Passthrough, RawDevice, Window, WindowId, result_number};
 use barkeep_journal::{Actor, Clock, Event, Header, Journal, Kind, Lane, VirtualClock, json};
 use barkeep_pci::windows::exportable;
 use barkeep_platform::map::{MMIO32, MMIO64};
@@ -119,7 +119,7 @@ fn board(
         let step = journal.begin(Event::new(Kind::RamMap, Actor::Vmm).range(range.start, range.size));
         let mapped =
             barkeep_export::IoSpace::map_ram(&*space, ram.file(), range.file_offset, range.size, range.start);
-        journal.end(step, number(mapped));
+        journal.end(step, result_number(mapped));
     }
     let open = |(number, named): (usize, Named)| {
         let function = open(host, slots, number, &named.name, journal);
@@ -152,7 +152,7 @@ fn open(host: &Arc<SimHost>, slots: &Slots, number: usize, name: &str, journal: 
             let id = WindowId { device: number as u16, window: windows.len() as u16 };
             let event = Event::new(Kind::BarExport, Actor::Vmm).device(address).bar(window.bar);
             let step = journal.begin(event.range(window.offset, window.size));
-            journal.end(step, self::number(device.export(id, &window)));
+            journal.end(step, self::result_number(device.export(id, &window)));
             match host.map_window(number, &window).unwrap() {
                 Reach::Mapped(vma) => {
                     let host = Arc::clone(host);
@@ -164,8 +164,4 @@ fn open(host: &Arc<SimHost>, slots: &Slots, number: usize, name: &str, journal: 
         }
     }
     Passthrough::new(device, windows, vec![MMIO32, MMIO64]).unwrap()
-}
-
-fn number(result: Result<(), Errno>) -> i32 {
-    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
 }
