@@ -14,7 +14,12 @@
 #define COMMAND_START 1
 #define COMMAND_DIRECTION_SHIFT 1
 
-#define LOOK_EVERY_NS NS_PER_MS
+/*
+ * Pauses between looks grow: edu takes 100 ms, and a hundred sleeps of a halted vCPU are the
+ * dearest thing there is to emulate.
+ */
+#define FIRST_PAUSE_NS NS_PER_MS
+#define LONGEST_PAUSE_NS (16 * NS_PER_MS)
 
 void edu_start(u64 bar, u64 source, u64 destination, u64 length, u64 direction)
 {
@@ -37,18 +42,21 @@ u64 edu_busy(u64 bar, u64 *busy)
 /* Sleeps before the first look, too: whoever looks at once sees a different number each run. */
 u64 edu_wait(u64 bar, u64 max_ns, u64 *looks)
 {
-    u64 waited = 0;
+    u64 waited = 0, pause = FIRST_PAUSE_NS;
 
     for (;;) {
         u64 busy, status;
 
-        sleep_ns(LOOK_EVERY_NS);
-        waited += LOOK_EVERY_NS;
+        sleep_ns(pause);
+        waited += pause;
         status = edu_busy(bar, &busy);
         ++*looks;
         if (status || !busy)
             return status;
         if (waited >= max_ns)
             return STATUS_TIMED_OUT;
+        pause = 2 * pause < LONGEST_PAUSE_NS ? 2 * pause : LONGEST_PAUSE_NS;
+        if (pause > max_ns - waited)
+            pause = max_ns - waited;
     }
 }
