@@ -4,7 +4,7 @@
 use crate::cli::{DeviceOption, P2p};
 use crate::exit::{Exit, UsageExt, wrong};
 use barkeep_export::{
-    Administrator, Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Window, WindowId,
+    Administrator, Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Seconds, Window, WindowId,
     result_number,
 };
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
@@ -54,6 +54,9 @@ pub trait Supply {
 
     /// Who administers the machine the devices are of.
     fn administrator(&self) -> Arc<dyn Administrator>;
+
+    /// Who starts second processes.
+    fn seconds(&self) -> Arc<dyn Seconds>;
 
     /// Lets time pass, as it goes in this lane.
     fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync>;
@@ -122,6 +125,7 @@ pub fn assemble(
         administrator: supply.administrator(),
         others: named.others(),
         sleep: supply.sleep(),
+        seconds: supply.seconds(),
     };
     Board::new(parts).map_err(|error| match error {
         BoardError::Windows(_) => wrong(Exit::Usage, error.to_string()),

@@ -5,11 +5,14 @@ use crate::cli::DeviceOption;
 use crate::exit::UsageExt;
 use crate::leftovers;
 use anyhow::Context;
-use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
+use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, Seconds, WindowId};
 use barkeep_journal::Journal;
 use barkeep_pci::windows::Window;
+use barkeep_platform::Board;
 use barkeep_sim::guest::{self, Mapping};
-use barkeep_sim::{Named, Reach, SimAdministrator, SimDevice, SimFaults, SimHost, SimSpace, parts};
+use barkeep_sim::{
+    Named, Reach, SimAdministrator, SimDevice, SimFaults, SimHost, SimSeconds, SimSpace, parts,
+};
 use barkeep_vmm::Slots;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,6 +73,15 @@ pub fn options(devices: &[Named]) -> Vec<DeviceOption> {
     devices.iter().enumerate().map(option).collect()
 }
 
+/// Gives a VM back that was killed, as its kernel does: after its files the I/O address space, and then
+/// the second process looks what it has left of it.
+pub fn bury(board: &Board, host: &SimHost) {
+    if board.is_killed() {
+        host.close_context();
+        board.second_outlives();
+    }
+}
+
 /// The simulated IOMMU's records.
 pub fn faults(host: &Arc<SimHost>) -> Option<Box<dyn FaultSource>> {
     Some(Box::new(SimFaults(Arc::clone(host))))
@@ -106,6 +118,10 @@ impl<S: TakeWindow> Supply for SimSupply<S> {
 
     fn administrator(&self) -> Arc<dyn Administrator> {
         Arc::new(SimAdministrator(Arc::clone(&self.host)))
+    }
+
+    fn seconds(&self) -> Arc<dyn Seconds> {
+        Arc::new(SimSeconds(Arc::clone(&self.host)))
     }
 
     fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {

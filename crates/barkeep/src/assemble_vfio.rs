@@ -3,8 +3,9 @@
 use crate::assemble::{BeforeClose, ExportError, Supply};
 use crate::cli::DeviceOption;
 use crate::exit::UsageExt;
+use crate::second::VfioSeconds;
 use anyhow::Context;
-use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, WindowId};
+use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, Seconds, WindowId};
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::Window;
 use barkeep_vfio::{Device, DeviceError, FaultLog, Signals, Space, Sysfs};
@@ -79,6 +80,10 @@ impl Supply for VfioSupply {
 
     fn administrator(&self) -> Arc<dyn Administrator> {
         Arc::new(Sysfs)
+    }
+
+    fn seconds(&self) -> Arc<dyn Seconds> {
+        Arc::new(VfioSeconds(Arc::clone(&self.space)))
     }
 
     fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {

@@ -1,19 +1,23 @@
 //! Gives simulated devices their parts in a scenario.
 
-use crate::exit::{Exit, wrong};
+use crate::exit::{Exit, UsageExt, wrong};
 use barkeep_scenario::Scenario;
 use barkeep_scenario::nearest::{nearest, with_suggestion};
 use barkeep_sim::options::{DmaOptions, MemoryOptions};
 use barkeep_sim::{Kind, Named, SimOption};
 
-/// Names the devices that were asked for; without any, makes stand-ins for all the scenario
-/// names: a DMA engine for each it uses as one, memory for the others.
+/// Names the devices that were asked for; without any, has each name of the scenario played by what
+/// its `[simulated]` says, or by a stand-in: a DMA engine where it is used as one, else memory.
 ///
 /// # Errors
-/// A name is given twice or to a device that cannot play its part; a part is left over.
+/// A name is given twice or to a device that cannot play its part; a part is left over; what
+/// `[simulated]` says is no simulated device.
 pub fn cast(asked: &[SimOption], scenario: &Scenario) -> anyhow::Result<Vec<Named>> {
     if asked.is_empty() {
-        return Ok(stand_ins(scenario));
+        let devices = scenario.devices().into_iter().map(|name| player(name, scenario));
+        let devices = devices.collect::<anyhow::Result<Vec<Named>>>()?;
+        check(&devices, scenario)?;
+        return Ok(devices);
     }
     let mut names: Vec<Option<String>> = asked.iter().map(|option| option.name.clone()).collect();
     for (n, name) in names.iter().enumerate() {
@@ -36,20 +40,48 @@ pub fn cast(asked: &[SimOption], scenario: &Scenario) -> anyhow::Result<Vec<Name
     Ok(devices)
 }
 
-fn stand_ins(scenario: &Scenario) -> Vec<Named> {
-    let engines = scenario.engines();
-    let stand_in = |name: &str| {
-        let memory = MemoryOptions::default();
-        // A 64-bit BAR takes two registers: in the last one there is none.
-        let bar = scenario.first_bar(name).filter(|bar| *bar <= 4).unwrap_or(memory.bar);
-        let kind = if engines.contains(&name) {
-            Kind::Dma(DmaOptions::default())
-        } else {
-            Kind::Memory(MemoryOptions { bar, ..memory })
-        };
-        Named { name: name.to_owned(), kind }
+/// Who plays a part that nobody was asked for.
+fn player(name: &str, scenario: &Scenario) -> anyhow::Result<Named> {
+    let Some(word) = scenario.simulated.get(name) else { return Ok(stand_in(name, scenario)) };
+    let what = || format!("the scenario `{}` has `{name} = \"{word}\"` in its [simulated]", scenario.name);
+    let option: SimOption = word.parse().usage(what())?;
+    match option.name {
+        None => Ok(Named { name: name.to_owned(), kind: option.kind }),
+        Some(_) => Err(wrong(Exit::Usage, format!("{}: the name stands before it", what()))),
+    }
+}
+
+/// Who plays an engine that a second process has: one of those that were asked for by its name, what
+/// `[simulated]` says, or a stand-in.
+///
+/// # Errors
+/// It is no DMA engine; what `[simulated]` says is no simulated device.
+pub fn second_engine(name: &str, asked: &[SimOption], scenario: &Scenario) -> anyhow::Result<Named> {
+    let own = asked.iter().find(|option| option.name.as_deref() == Some(name));
+    let named = match own {
+        Some(option) => Named { name: name.to_owned(), kind: option.kind.clone() },
+        None if scenario.simulated.contains_key(name) => player(name, scenario)?,
+        None => Named { name: name.to_owned(), kind: Kind::Dma(DmaOptions::default()) },
     };
-    scenario.devices().into_iter().map(stand_in).collect()
+    match named.kind {
+        Kind::Dma(_) => Ok(named),
+        Kind::Memory(_) => {
+            let what = format!("`{name}` is the second process's DMA engine: {name}=sim:dma");
+            Err(wrong(Exit::Usage, what))
+        }
+    }
+}
+
+fn stand_in(name: &str, scenario: &Scenario) -> Named {
+    let memory = MemoryOptions::default();
+    // A 64-bit BAR takes two registers: in the last one there is none.
+    let bar = scenario.first_bar(name).filter(|bar| *bar <= 4).unwrap_or(memory.bar);
+    let kind = if scenario.engines().contains(&name) {
+        Kind::Dma(DmaOptions::default())
+    } else {
+        Kind::Memory(MemoryOptions { bar, ..memory })
+    };
+    Named { name: name.to_owned(), kind }
 }
 
 /// The next name of the scenario that is free and that a device of this kind can play; one of

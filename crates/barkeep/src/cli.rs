@@ -3,11 +3,16 @@
 use crate::exit::{Exit, UsageExt, wrong};
 use crate::handover::HandoverOptions;
 use crate::handover::inside::{ConductOptions, Role};
+use crate::report_merge::ReportCommand;
+use crate::storm::alone::EpisodeOptions;
+use crate::storm::options::StormOptions;
+use crate::storm::worker::WorkerOptions;
+use crate::version::VERSION;
 use anyhow::Context;
 use barkeep_journal::DeviceAddress;
 use barkeep_matrix::Trigger;
 use barkeep_model::Profile;
-use barkeep_scenario::units::Size;
+use barkeep_scenario::units::{Lapse, Size};
 use barkeep_scenario::{MAIN_JOB, SHIPPED, Scenario, language as scenario};
 use barkeep_sim::SimOption;
 use barkeep_vfio::Sharing;
@@ -20,8 +25,12 @@ use std::str::FromStr;
 /// Exit status: 0 pass; 1 an invariant is broken or a check failed; 2 what was typed or named is
 /// wrong; 4 skipped, the lane is not available; 124 time-out or hang; 125 the testbed itself failed.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, disable_help_subcommand = true)]
+#[command(version = VERSION, propagate_version = true, disable_help_subcommand = true)]
 pub struct Cli {
+    /// Plant a fault: docs/sensitivity.md.
+    #[cfg(feature = "planted")]
+    #[arg(long, value_name = "FAULT", global = true, hide = true)]
+    pub plant: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -59,6 +68,20 @@ pub enum Command {
     /// Two processes: one exports a BAR and hands the dma-buf over, the other imports it; every order
     /// in which they give up what they hold, or die.
     Handover(HandoverOptions),
+    /// Reset storms: episodes drawn from seeds, each judged, with one verdict for all.
+    Storm(Box<StormOptions>),
+    /// The records of storms.
+    Report {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
+    /// A worker of `storm` in lane model.
+    #[command(hide = true)]
+    StormWorker(WorkerOptions),
+    /// One episode of `storm`.
+    #[command(hide = true)]
+    StormEpisode(EpisodeOptions),
     /// Inside the lab: carry out several runs, one after the other.
     #[command(hide = true)]
     Batch {
@@ -71,12 +94,15 @@ pub enum Command {
     /// Inside the lab: carry out orders of `handover`.
     #[command(hide = true)]
     HandoverConduct(ConductOptions),
-    /// Inside the lab: one of the two processes of `handover`.
+    /// One of the two processes of `handover`, or the second process of a scenario.
     #[command(hide = true)]
     HandoverProcess {
         /// Which of them.
         role: Role,
     },
+    /// A child process that holds a descriptor, for a scenario's `hold`.
+    #[command(hide = true)]
+    Inherit,
 }
 
 /// Where a run takes place.
@@ -186,15 +212,20 @@ pub struct RunOptions {
     /// one that does not leaves its journal, and ends the command.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub times: Option<u64>,
-    /// Lanes model and lab: the scenario's random times are drawn from it, and in lane model which of
-    /// several vCPUs goes on. 1 if not given; time K of --times has S+K-1.
+    /// With --lane lab and --times: each time the VMM's process is ended by SIGKILL that long after its
+    /// start, at a moment of a range like 0s..3s that is drawn from the seed, and what is left of it in
+    /// the machine is looked at; then it is done once more and left alone.
+    #[arg(long, value_name = "RANGE", requires = "times")]
+    pub kill_after: Option<Lapse>,
+    /// What the scenario's random times are drawn from, and in lane model which of several vCPUs goes on.
+    /// The scenario's own if not given, or 1; time K of --times has S+K-1.
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
     /// Where the journal and other outputs go.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// The kernel under test, with --lane lab: a bzImage or vmlinux.
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// The kernel under test, with --lane lab: a bzImage or vmlinux, or a variant by its name.
+    #[arg(long, value_name = "KERNEL", hide = true)]
     pub kernel: Option<PathBuf>,
 }
 
@@ -204,15 +235,23 @@ impl RunOptions {
     /// # Errors
     /// A device is none.
     pub fn of_scenario(scenario: &Path, devices: &[String]) -> anyhow::Result<Self> {
+        let devices: Vec<String> = devices.iter().map(|device| format!("--device={device}")).collect();
+        Self::of_words(&devices).usage("not devices")?.with_scenario(scenario.to_owned())
+    }
+
+    /// Those of these words.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn of_words(words: &[String]) -> Result<Self, clap::Error> {
         /// The options by themselves.
         #[derive(Parser)]
         struct Alone {
             #[command(flatten)]
             options: RunOptions,
         }
-        let devices = devices.iter().map(|device| format!("--device={device}"));
-        let alone = Alone::try_parse_from(std::iter::once("replay".to_owned()).chain(devices));
-        alone.usage("not devices")?.options.with_scenario(scenario.to_owned())
+        let words = std::iter::once("replay").chain(words.iter().map(String::as_str));
+        Ok(Alone::try_parse_from(words)?.options)
     }
 
     /// Bytes of guest memory.
@@ -255,11 +294,13 @@ impl RunOptions {
         let text = match shipped(path) {
             Some(text) => text.to_owned(),
             None => std::fs::read_to_string(path).usage(format!(
-                "cannot read the scenario {}; shipped are main-job, hammer",
-                path.display()
+                "cannot read the scenario {}; shipped are {}",
+                path.display(),
+                shipped_names()
             ))?,
         };
-        Scenario::parse(&text).usage(format!("the scenario {} is not usable", path.display()))
+        let scenario = Scenario::parse(&text).and_then(Scenario::plain);
+        scenario.usage(format!("the scenario {} is not usable", path.display()))
     }
 }
 
@@ -281,9 +322,9 @@ pub fn inside_lab() -> bool {
 /// Options of `lab`.
 #[derive(Debug, Args)]
 pub struct LabOptions {
-    /// The kernel under test: a bzImage, or a vmlinux with a PVH entry. Without it: the one
-    /// `scripts/kernel` has built.
-    #[arg(long, value_name = "FILE")]
+    /// The kernel under test: a bzImage, a vmlinux with a PVH entry, or the name of a variant (plain, debug,
+    /// bug-…): the newest that `scripts/kernel --variant` has built of it. Without it: plain.
+    #[arg(long, value_name = "KERNEL")]
     pub kernel: Option<PathBuf>,
     /// The emulated devices: a name or a TOML file.
     #[arg(long, value_name = "TOPOLOGY")]
@@ -339,8 +380,9 @@ pub struct ConformOptions {
     /// Operations, at least; whole episodes of 12 to 60 are done.
     #[arg(long, value_name = "N", default_value_t = 3000)]
     pub ops: u64,
-    /// The kernel: a bzImage or vmlinux. Without it: the one `scripts/kernel` has built.
-    #[arg(long, value_name = "FILE")]
+    /// The kernel: a bzImage or vmlinux, or a variant by its name. Without it: plain, as `scripts/kernel`
+    /// has built it.
+    #[arg(long, value_name = "KERNEL")]
     pub kernel: Option<PathBuf>,
     /// The emulated devices: a name or a TOML file.
     #[arg(long, value_name = "TOPOLOGY", default_value = "conform")]
@@ -381,8 +423,8 @@ pub struct MatrixOptions {
     /// The machines of one lane only: lab or model.
     #[arg(long, value_enum)]
     pub lane: Option<LaneName>,
-    /// The kernel under test, for lane lab. Without it: the one `scripts/kernel` has built.
-    #[arg(long, value_name = "FILE")]
+    /// The kernel under test, for lane lab: a file, or a variant by its name. Without it: plain.
+    #[arg(long, value_name = "KERNEL")]
     pub kernel: Option<PathBuf>,
     /// Where each cell's scenario and journal go: DIR/TRIGGER/TOPOLOGY.
     #[arg(long, value_name = "DIR", default_value = "out/matrix")]

@@ -2,12 +2,14 @@
 
 use crate::cli::RunOptions;
 use crate::exit::{Exit, Wrong};
+use crate::guard::{self, Killing, Over};
 use crate::inside;
 use crate::lines::Lines;
 use anyhow::Context;
 use barkeep_journal::{Clock, Journal, Lane, Reader, Sink, layout};
 use barkeep_vmm::kvm_is_here;
 use std::fs::File;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +30,11 @@ pub fn run(options: &RunOptions, lane: Lane) -> anyhow::Result<Exit> {
     // Before anything is made: what was typed may be wrong.
     let plan = inside::plan(options, lane)?;
     if lane == Lane::Lab {
-        return inside::run(&plan, options, &lab_journal()?);
+        let journal = lab_journal()?;
+        return match plan.scenario.kills_vmm() && !guard::is_watched() {
+            true => watched(&journal),
+            false => inside::run(&plan, options, &journal),
+        };
     }
     if lane == Lane::Kvm {
         // Not the user's mistake, and nothing is broken: the lane is not here.
@@ -46,6 +52,19 @@ pub fn run(options: &RunOptions, lane: Lane) -> anyhow::Result<Exit> {
     ended.store(true, Ordering::Release);
     let lines = follower.join().map_err(|_| anyhow::anyhow!("the journal's reader panicked"))?;
     lines.verdict(&result)
+}
+
+/// This same command once more, in a process that its scenario can end.
+fn watched(journal: &Journal) -> anyhow::Result<Exit> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(std::env::args_os().skip(1));
+    let killing = Killing { by_itself: true, after: None };
+    Ok(match guard::watch(&mut command, killing, None, journal)? {
+        Over::Killed { left: 0 } => Exit::Pass,
+        Over::Killed { .. } | Over::Struck { .. } => Exit::Broken,
+        // Of a signal nobody has sent: it is told as a death outside.
+        Over::Ended(status) => status.code().map_or(Exit::Broken, Exit::from_code),
+    })
 }
 
 fn follow(mut reader: Reader, mut lines: Lines, ended: &AtomicBool) -> Lines {

@@ -10,7 +10,9 @@ use crate::event_loop::{self, EventLoop, Woken};
 use crate::exit::{Exit, UsageExt, Wrong, wrong};
 use crate::leftovers;
 use crate::model;
+use crate::noise;
 use crate::notices::Notices;
+use crate::version;
 use crate::world::VmWorld;
 use anyhow::Context;
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
@@ -33,6 +35,15 @@ pub struct Plan {
     pub devices: Devices,
     /// Devices that are not in the VM, and which the scenario's administrator acts on.
     pub others: Vec<DeviceOption>,
+}
+
+impl Plan {
+    /// Those of its simulated devices that are in the VM.
+    pub fn in_vm(&self, simulated: &[SimNamed]) -> Vec<DeviceOption> {
+        let mut options = assemble_sim::options(simulated);
+        options.retain(|option| self.others.iter().all(|other| other.address != option.address));
+        options
+    }
 }
 
 /// The devices of a VM, all of one sort.
@@ -63,10 +74,11 @@ pub fn framed(
     journal: &Journal,
     run: impl FnOnce() -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Exit> {
-    let version = concat!("barkeep ", env!("CARGO_PKG_VERSION"));
+    let version = version::told();
     journal.emit(Event::new(Kind::RunStart, Actor::Vmm).text(format!("{version}: {}", scenario.name)));
+    let before = leftovers::Before::now(journal.lane());
     let result = run();
-    leftovers::count(journal);
+    leftovers::count(journal, &before);
     let exit = match &result {
         Ok(exit) => *exit,
         Err(error) => {
@@ -78,12 +90,24 @@ pub fn framed(
     result
 }
 
+/// What random times are drawn from: the command line's seed, or the scenario's own.
+pub fn seed(options: &RunOptions, scenario: &Scenario) -> u64 {
+    options.seed.or(scenario.seed).unwrap_or(model::SEED)
+}
+
 /// The scenario and the devices, as far as words alone tell.
 ///
 /// # Errors
 /// The scenario cannot be read or is none; a device is missing or named twice.
 pub fn plan(options: &RunOptions, lane: Lane) -> anyhow::Result<Plan> {
-    let scenario = options.load_scenario()?;
+    planned(options.load_scenario()?, options, lane)
+}
+
+/// The same for this scenario, whatever the options name.
+///
+/// # Errors
+/// A device is missing or named twice.
+pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::Result<Plan> {
     let (mut real, mut simulated) = (Vec::new(), Vec::new());
     for device in options.devices.iter().cloned() {
         match device {
@@ -93,13 +117,23 @@ pub fn plan(options: &RunOptions, lane: Lane) -> anyhow::Result<Plan> {
     }
     match lane {
         Lane::Lab | Lane::Host => {
+            if lane == Lane::Host && scenario.kills_vmm() {
+                let what = format!(
+                    "the scenario `{}` kills the VMM, and with it in lane host who reads the journal; take --lane \
+                     lab, or kvm or model, where it is simulated",
+                    scenario.name
+                );
+                return Err(wrong(Exit::Usage, what));
+            }
             let there = there()?;
             let others = real_others(&options.others, &there, &scenario)?;
             let devices = Devices::Real(real_devices(real, there, &scenario)?);
             Ok(Plan { scenario, devices, others })
         }
         Lane::Kvm | Lane::Model => {
-            if let Some(other) = scenario.others().first() {
+            let spare: Vec<String> = scenario.second_engines().into_iter().map(str::to_owned).collect();
+            let is_spare = |name: &str| spare.iter().any(|spare| spare == name);
+            if let Some(other) = scenario.others().into_iter().find(|name| !is_spare(name)) {
                 let what = format!(
                     "the scenario `{}` acts on `{other}`, which is not in the VM: simulated machines have no \
                      such devices",
@@ -107,8 +141,16 @@ pub fn plan(options: &RunOptions, lane: Lane) -> anyhow::Result<Plan> {
                 );
                 return Err(wrong(Exit::Usage, what));
             }
-            let devices = Devices::Simulated(cast::cast(&simulated, &scenario)?);
-            Ok(Plan { scenario, devices, others: Vec::new() })
+            let (own, simulated) = simulated
+                .into_iter()
+                .partition::<Vec<_>, _>(|option| option.name.as_deref().is_some_and(is_spare));
+            let mut devices = cast::cast(&simulated, &scenario)?;
+            let in_vm = devices.len();
+            for name in &spare {
+                devices.push(cast::second_engine(name, &own, &scenario)?);
+            }
+            let others = assemble_sim::options(&devices).split_off(in_vm);
+            Ok(Plan { scenario, devices: Devices::Simulated(devices), others })
         }
     }
 }
@@ -213,10 +255,11 @@ fn with_simulated(
     let host = SimHost::new(devices, clock.clone()).usage("no simulated devices")?;
     let punctual = Punctual::start(&host).context("cannot start the engines' thread")?;
     let supply = SimSupply::new(&host, shell.slots());
-    let (devices, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
+    let (devices, faults) = (plan.in_vm(devices), assemble_sim::faults(&host));
     let named = Named { devices: &devices, others: &plan.others };
-    let board = assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?;
-    let result = run_machine(shell, Arc::new(board), options, scenario, Some(clock), None);
+    let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
+    let result = run_machine(shell, Arc::clone(&board), options, scenario, Some(clock), None);
+    assemble_sim::bury(&board, &host);
     drop(punctual);
     assemble_sim::count_leftovers(&host, journal);
     result
@@ -242,14 +285,21 @@ fn run_machine(
         console: Box::new(std::io::stderr()),
     };
     let machine = shell.start(parts, IMAGE, &cmdline).context("cannot start the virtual machine")?;
-    let world = VmWorld::new(Arc::clone(&board), link, clock);
-    let seed = options.seed.unwrap_or(model::SEED);
+    let machine = Arc::new(machine);
+    let world = VmWorld::new(Arc::clone(&board), link, Arc::clone(&machine), clock);
+    let seed = seed(options, scenario);
+    let noise = noise::start(scenario, seed, board.journal())?;
     let result = run_scenario(scenario, seed, &world, machine.ended());
+    drop(noise);
     drop(world);
     let ends = machine.stop();
     // Nobody else acts on the devices from here on.
     drop(notices);
-    board.take_apart();
+    if board.is_killed() {
+        board.abandon()
+    } else {
+        board.take_apart()
+    }
     match result? {
         Some(result) => verdict(result, &ends),
         None => Ok(Exit::Interrupted),

@@ -17,17 +17,13 @@ pub enum Place {
 ///
 /// # Errors
 /// Its devices are of several lanes, or not of the one asked for; a lane cannot be had here, or has
-/// no seeds.
+/// no many times.
 pub fn place(options: &RunOptions) -> anyhow::Result<Place> {
     let place = decide(options.lane, &options.devices, inside_lab())?;
-    let seeded = [("--times", options.times), ("--seed", options.seed)];
-    let given = seeded.iter().find(|(_, value)| value.is_some());
-    match (given, place) {
+    match (options.times, place) {
         (None, _) | (Some(_), Place::Here(Lane::Model | Lane::Lab) | Place::Emulator) => Ok(place),
-        (Some((name, _)), Place::Here(Lane::Kvm | Lane::Host)) => {
-            let what = format!(
-                "{name} is for --lane model and --lane lab: in no other is a run the same again from its seed"
-            );
+        (Some(_), Place::Here(Lane::Kvm | Lane::Host)) => {
+            let what = "--times is for --lane model and --lane lab: in no other is a time the same again from its seed";
             Err(wrong(Exit::Usage, what))
         }
     }

@@ -2,7 +2,7 @@
 //! hope.
 
 use crate::proc_status;
-use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
 use std::fs;
 
 /// What an open file can be that must not be left, and how `/proc/self/fd` shows it.
@@ -13,9 +13,35 @@ const KINDS: [(&str, &str); 4] = [
     ("KVM files", "anon_inode:kvm-v"),
 ];
 
-/// Journals how many files of each kind this process still has open, and how much of its memory is
-/// still pinned for DMA.
-pub fn count(journal: &Journal) {
+/// Every dma-buf of the machine, and how many they are (drivers/dma-buf/dma-buf.c, CONFIG_DEBUG_FS).
+const DMA_BUFS: &str = "/sys/kernel/debug/dma_buf/bufinfo";
+
+/// What there was when the run began, which may be others'.
+pub struct Before {
+    dma_bufs: Option<u64>,
+}
+
+impl Before {
+    /// To be asked before the run takes anything. Only in the lab is nobody else there to make
+    /// and give up dma-bufs meanwhile.
+    pub fn now(lane: Lane) -> Self {
+        Self { dma_bufs: if lane == Lane::Lab { dma_bufs() } else { None } }
+    }
+}
+
+/// How many dma-bufs the kernel has, whoever holds them; `None` if it does not say.
+fn dma_bufs() -> Option<u64> {
+    let text = fs::read_to_string(DMA_BUFS).ok()?;
+    let total = text.lines().rev().find_map(|line| line.trim().strip_prefix("Total "))?;
+    total.split_whitespace().next()?.parse().ok()
+}
+
+/// Journals how many files of each kind this process still has open, how much of its memory is still
+/// pinned for DMA, and how many dma-bufs the kernel has that nobody has a file of.
+pub fn count(journal: &Journal, before: &Before) {
+    if let Some((before, now)) = before.dma_bufs.zip(dma_bufs()) {
+        tell(journal, "dma-bufs in the kernel", now.saturating_sub(before));
+    }
     let Some(links) = links(journal) else { return };
     for (name, mark) in KINDS {
         let left = links.iter().filter(|link| link.contains(mark)).count();

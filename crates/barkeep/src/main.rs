@@ -1,5 +1,6 @@
 //! The `barkeep` command: the only place that joins CPUs to devices.
 
+mod aftermath;
 mod assemble;
 mod assemble_sim;
 mod assemble_vfio;
@@ -10,28 +11,36 @@ mod conform;
 mod event_loop;
 mod exit;
 mod explore;
+mod guard;
 mod handover;
 mod here;
 mod inside;
 mod journal_file;
+mod kernels;
 mod lane;
 mod leftovers;
 mod lines;
 mod matrix;
 mod model;
+mod noise;
 mod notices;
 mod outside;
 mod proc_status;
+mod report_merge;
+mod second;
 mod show;
 mod stderr_log;
+mod storm;
 mod times;
 mod times_in_lab;
+mod version;
+mod wall_clock;
 mod world;
 
 use barkeep_journal::Lane;
 use clap::Parser;
 use cli::{Cli, Command};
-use exit::Exit;
+use exit::{Exit, UsageExt, wrong};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -41,13 +50,20 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     stderr_log::set_up();
-    match dispatch(cli) {
+    match prepare(&cli).and_then(|()| dispatch(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("barkeep: {error:#}");
             Exit::of(&error).into()
         }
     }
+}
+
+/// What has to be right before anything is done.
+fn prepare(_cli: &Cli) -> anyhow::Result<()> {
+    #[cfg(feature = "planted")]
+    version::plant(_cli.plant.as_deref())?;
+    barkeep_planted::check().usage("cannot plant a fault")
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
@@ -59,19 +75,41 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Conform(options) => conform::conform(&options),
         Command::Matrix(options) => matrix::matrix(&options),
         Command::Explore(options) => explore::explore(&options),
+        Command::Storm(options) => storm::storm(&options),
+        Command::Report { command } => report_merge::report(&command),
+        Command::StormWorker(options) => storm::worker::work(&options),
+        Command::StormEpisode(options) => storm::alone::episode(&options),
         Command::Batch { list } => batch::inside::carry_out(&list),
         Command::Handover(options) => handover::handover(&options),
         Command::HandoverConduct(options) => handover::inside::conduct(&options),
         Command::HandoverProcess { role } => handover::inside::process(role),
+        Command::Inherit => inherit(),
         Command::ConformRecord(options) => conform::inside::record_here(&options),
     }
 }
 
+/// Holds a descriptor that it was started with, until its parent lets it go.
+fn inherit() -> anyhow::Result<Exit> {
+    barkeep_vfio::holders::serve_heir()?;
+    Ok(Exit::Pass)
+}
+
 fn run(options: &cli::RunOptions) -> anyhow::Result<Exit> {
-    match lane::place(options)? {
+    let place = lane::place(options)?;
+    if options.kill_after.is_some() && place != lane::Place::Emulator {
+        return Err(wrong(
+            Exit::Usage,
+            "--kill-after is for --lane lab: only there is somebody left to look",
+        ));
+    }
+    match place {
         lane::Place::Here(Lane::Model) => model::run(options),
         lane::Place::Here(lane) => here::run(options, lane),
-        lane::Place::Emulator if options.times.is_some_and(|times| times > 1) => times_in_lab::run(options),
+        lane::Place::Emulator
+            if options.times.is_some_and(|times| times > 1) || options.kill_after.is_some() =>
+        {
+            times_in_lab::run(options)
+        }
         lane::Place::Emulator => outside::run_in_lab(options, std::env::args_os().skip(1)),
     }
 }

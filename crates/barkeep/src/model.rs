@@ -7,6 +7,7 @@ use crate::cli::RunOptions;
 use crate::exit::{Exit, UsageExt};
 use crate::inside::{self, Devices, Plan};
 use crate::lines::Lines;
+use crate::noise;
 use crate::times;
 use anyhow::Context;
 use barkeep_journal::{Clock, Event, Header, Journal, Lane, Sink, VirtualClock};
@@ -49,7 +50,7 @@ impl<S: Sink> Sink for Lent<S> {
 pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     // Before anything is made: what was typed may be wrong.
     let plan = inside::plan(options, Lane::Model)?;
-    let seed = options.seed.unwrap_or(SEED);
+    let seed = inside::seed(options, &plan.scenario);
     match options.times {
         None | Some(1) => written(&plan, options, seed),
         Some(times) => times::run(&plan, options, seed, times),
@@ -78,14 +79,33 @@ pub fn once<S: Sink + 'static>(
 ) -> anyhow::Result<Done<S>> {
     let clock = VirtualClock::new();
     let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Lent(Some(sink)));
-    let journal = journal.timed_by(clock.clone());
     let mut operations = Operations::default();
-    let result = inside::framed(&plan.scenario, &journal, || {
-        let timeline = Arc::new(Timeline::new(clock.clone(), seed));
-        with_guest(plan, options, seed, timeline, &journal, &mut operations)
-    });
+    let result = timed(plan, options, seed, journal, &clock, &mut operations);
     let sink = tap.with(|lent| lent.0.take()).context("the journal has been written to its end")?;
     Ok(Done { result, sink, operations, took_ns: clock.now() })
+}
+
+/// Runs the scenario once, into a journal that is read elsewhere.
+///
+/// # Errors
+/// How the run ends.
+pub fn into(plan: &Plan, options: &RunOptions, seed: u64, journal: Journal) -> anyhow::Result<Exit> {
+    timed(plan, options, seed, journal, &VirtualClock::new(), &mut Operations::default())
+}
+
+fn timed(
+    plan: &Plan,
+    options: &RunOptions,
+    seed: u64,
+    journal: Journal,
+    clock: &VirtualClock,
+    operations: &mut Operations,
+) -> anyhow::Result<Exit> {
+    let journal = journal.timed_by(clock.clone());
+    inside::framed(&plan.scenario, &journal, || {
+        let timeline = Arc::new(Timeline::new(clock.clone(), seed));
+        with_guest(plan, options, seed, timeline, &journal, operations)
+    })
 }
 
 fn with_guest(
@@ -99,12 +119,15 @@ fn with_guest(
     let Plan { scenario, devices: Devices::Simulated(devices), others } = plan else {
         anyhow::bail!("lane model has simulated devices only");
     };
+    if scenario.perturb.noise.is_some() {
+        noise::tell(Lane::Model);
+    }
     let host = SimHost::new(devices, timeline.clone()).usage("no simulated devices")?;
     timeline.set_host(&host);
     let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
     let slots = Arc::new(Slots::new(&ram));
     let supply = SimSupply::new(&host, &slots);
-    let (named, faults) = (assemble_sim::options(devices), assemble_sim::faults(&host));
+    let (named, faults) = (plan.in_vm(devices), assemble_sim::faults(&host));
     let named = Named { devices: &named, others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
     board.start().usage("cannot set the devices up")?;
@@ -116,7 +139,12 @@ fn with_guest(
     );
     let world = SimWorld::new(guest, timeline);
     let result = barkeep_scenario::run(scenario, &*world, seed);
-    board.take_apart();
+    if board.is_killed() {
+        board.abandon()
+    } else {
+        board.take_apart()
+    }
+    assemble_sim::bury(&board, &host);
     assemble_sim::count_leftovers(&host, journal);
     *operations = Operations { slots: slots.changes(), ..host.operations() };
     inside::verdict(result, &[])

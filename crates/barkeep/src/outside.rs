@@ -2,7 +2,9 @@
 
 use crate::cli::{LabOptions, RunOptions, shipped, shipped_names};
 use crate::exit::{Exit, UsageExt, wrong};
+use crate::kernels;
 use crate::show::Show;
+use crate::storm::{self, options::StormOptions};
 use barkeep_check::Ended;
 use barkeep_lab::{Carried, LabError, Outcome, Request, Topology};
 use barkeep_scenario::Scenario;
@@ -16,6 +18,8 @@ pub const DEFAULT_TOPOLOGY: &str = "nvme-edu";
 pub const DEFAULT_TIMEOUT: u64 = 600;
 /// The word that runs another program than this one.
 const EXEC: &str = "exec";
+/// The word that is not one run inside but many.
+const STORM: &str = "storm";
 
 /// Boots the lab.
 ///
@@ -25,6 +29,9 @@ pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
     if options.print_config {
         print!("{}", barkeep_lab::print_config());
         return Ok(Exit::Pass);
+    }
+    if !options.dry_run && options.command.first().is_some_and(|word| word == STORM) {
+        return storm::storm(&StormOptions::under_lab(options)?);
     }
     let request = request(options)?;
     if options.dry_run {
@@ -43,7 +50,7 @@ pub fn request(options: &LabOptions) -> anyhow::Result<Request> {
     let topology = topology(options.topology.as_deref(), &command)?;
     let (command, carried) = carry(&command);
     Ok(Request {
-        kernel: kernel(options.kernel.as_deref())?,
+        kernel: kernels::kernel(options.kernel.as_deref())?,
         topology,
         fast: options.fast,
         timeout: Duration::from_secs(options.timeout),
@@ -60,9 +67,16 @@ pub fn request(options: &LabOptions) -> anyhow::Result<Request> {
 /// # Errors
 /// The testbed failed.
 pub fn boot(request: &Request, mut show: Show) -> anyhow::Result<Exit> {
-    let outcome =
-        barkeep_lab::run(request, &mut |event, header| show.event(event, header)).map_err(lab_error)?;
-    Ok(conclude(request, &outcome, show))
+    match barkeep_lab::run(request, &mut |event, header| show.event(event, header)) {
+        Ok(outcome) => Ok(conclude(request, &outcome, show)),
+        // An emulator that dies under a run is the end of that run, which has a journal up to there.
+        Err(error @ LabError::Crashed { .. }) if show.has_begun() => {
+            eprintln!("barkeep: {error}");
+            let died = Ended::Died { why: error.to_string() };
+            Ok(show.verdict(died, &request.out.join("journal.jsonl")))
+        }
+        Err(error) => Err(lab_error(error)),
+    }
 }
 
 /// `run --lane lab` and `replay --lane lab`: the same words inside, without the lane.
@@ -162,32 +176,6 @@ fn carry(command: &[String]) -> (Vec<String>, Vec<Carried>) {
     (inner.collect(), carried)
 }
 
-/// The kernel of the command line, or the newest plain one `scripts/kernel` has built.
-fn kernel(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(path) = named {
-        return Ok(path.to_owned());
-    }
-    let cache = std::env::var_os("BARKEEP_CACHE").map(PathBuf::from).or_else(|| {
-        let user = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let user = user.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-        Some(user.join("barkeep"))
-    });
-    let newest = cache.and_then(|cache| newest_plain(&cache.join("kernels")));
-    newest.ok_or_else(|| {
-        wrong(Exit::Usage, "no kernel: build one with scripts/kernel, or give one with --kernel FILE")
-    })
-}
-
-fn newest_plain(kernels: &Path) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(kernels).ok()?.filter_map(Result::ok);
-    let plain = entries.filter(|entry| {
-        let recipe = std::fs::read_to_string(entry.path().join("recipe")).unwrap_or_default();
-        recipe.lines().any(|line| line == "variant plain")
-    });
-    let newest = plain.max_by_key(|entry| entry.metadata().and_then(|m| m.modified()).ok())?;
-    Some(newest.path().join("bzImage"))
-}
-
 /// With the status it ends in.
 pub fn lab_error(error: LabError) -> anyhow::Error {
     let exit = Exit::from_code(error.exit_code());
@@ -204,7 +192,7 @@ fn conclude(request: &Request, outcome: &Outcome, show: Show) -> Exit {
             return show.foreign_verdict(*status);
         }
         Outcome::Finished { status, .. } => Ended::ByItself(*status),
-        Outcome::TimedOut { .. } => Ended::TimedOut,
+        Outcome::TimedOut { .. } | Outcome::Hung { .. } => Ended::TimedOut,
         Outcome::Died { .. } => Ended::Died { why: outcome.to_string() },
         Outcome::Interrupted { .. } => {
             eprintln!("barkeep: {outcome}");

@@ -16,6 +16,7 @@ pub struct Show {
     /// Neither a timeline nor a verdict that is a pass.
     quiet: bool,
     header: Option<Header>,
+    begun: bool,
     /// What the lab's PID 1 said when it could not run the command.
     refusal: Option<String>,
 }
@@ -31,10 +32,16 @@ impl Show {
         Self { quiet: true, ..Self::default() }
     }
 
+    /// Whether a run has begun, and not only the machine.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Takes an event in.
     pub fn event(&mut self, event: &Event, header: Header) {
         self.checker.event(event);
         self.header = Some(header);
+        self.begun |= event.kind == Kind::RunStart;
         if (event.kind, event.actor) == (Kind::Degraded, Actor::Lab) && event.result.is_some() {
             self.refusal = Some(event.text.clone());
         }

@@ -3,9 +3,12 @@
 use crate::batch::outside::{self as batch, Done, Errand, Run};
 use crate::cli::RunOptions;
 use crate::exit::{Exit, UsageExt};
-use crate::{model, outside, show, times};
+use crate::{inside, outside, show, times};
 use anyhow::Context;
+use barkeep_check::Ended;
 use barkeep_report::verdict;
+use barkeep_scenario::draw::Draw;
+use barkeep_scenario::units::Lapse;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -19,8 +22,8 @@ const JOURNAL: &str = "journal.jsonl";
 /// # Errors
 /// What was typed is wrong, the lab cannot run, results cannot be written.
 pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
-    let (times, first) = (options.times.unwrap_or(1), options.seed.unwrap_or(model::SEED));
     let scenario = options.load_scenario()?;
+    let (times, first) = (options.times.unwrap_or(1), inside::seed(options, &scenario));
     let text = scenario.to_toml().context("a scenario that was read can be written")?;
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/lab"));
     let folder = out.join("times");
@@ -29,20 +32,27 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let run = |time: u64| Run {
         scenario: text.clone(),
         seed: Some(first.wrapping_add(time)),
+        kill_after: options.kill_after.filter(|_| time < times).map(|range| moment(range, first, time)),
         folder: folder.join((time + 1).to_string()),
     };
-    let runs: Vec<Run> = (0..times).map(run).collect();
+    // What was killed is followed by one that is left alone.
+    let all = times + u64::from(options.kill_after.is_some());
+    let runs: Vec<Run> = (0..all).map(run).collect();
     let errand = Errand {
         kernel: options.kernel.as_deref(),
         topology: scenario.topology.as_deref().unwrap_or(outside::DEFAULT_TOPOLOGY),
+        fast: false,
+        timeout: crate::outside::DEFAULT_TIMEOUT,
         arguments: &arguments(),
         runs: &runs,
         boots: &out.join("boots"),
     };
-    let (mut events, mut took_ns) = (0, 0);
+    let (mut events, mut took_ns, mut killed) = (0, 0, 0);
     let mut result = Ok(Exit::Pass);
     batch::carry_out(&errand, &mut |number, done| {
-        if done.verdict.passed() {
+        let was_killed = runs[number].kill_after.is_some_and(|after| tell_killed(&done, number, after));
+        killed += u64::from(was_killed);
+        if done.verdict.passed() || was_killed {
             events += done.events;
             took_ns += done.took_ns;
             // What cannot be taken away is in nobody's way.
@@ -57,9 +67,31 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let _ = std::fs::remove_dir_all(&folder);
     if let Ok(Exit::Pass) = result {
         let seconds = Duration::from_nanos(took_ns).as_secs_f64();
-        println!("pass  {times} times, {events} events, {seconds:.3} s of virtual time");
+        let killed = match options.kill_after {
+            Some(_) => format!(", {killed} of them killed and nothing left behind, one more after them"),
+            None => String::new(),
+        };
+        println!("pass  {times} times{killed}, {events} events, {seconds:.3} s of virtual time");
     }
     result
+}
+
+/// When the VMM of a time is killed. Of the same seed and time it is the same.
+fn moment(range: Lapse, seed: u64, time: u64) -> Duration {
+    // Not the scenario's own stream, whose first number would always go with the same moment.
+    range.drawn(&mut Draw::new(!seed.wrapping_add(time))).longest()
+}
+
+/// Whether a time was killed and has left nothing behind; then it is told. One that was over before it
+/// was to be killed is like any other.
+fn tell_killed(done: &Done, number: usize, after: Duration) -> bool {
+    let Ended::Died { why } = &done.verdict.ended else { return false };
+    let clean = done.verdict.findings.iter().all(|finding| finding.unfinished);
+    if clean {
+        let seconds = after.as_secs_f64();
+        println!("killed  time {}, {seconds:.6} s after its start: {why}; nothing left behind", number + 1);
+    }
+    clean
 }
 
 /// Puts the journal of a time that did not pass where that of a single one would be, and prints its
@@ -82,7 +114,7 @@ fn arguments() -> Vec<String> {
 
 fn kept(words: &[String]) -> Vec<String> {
     let (command, words) = words.split_first().map_or(("", words), |(first, rest)| (first.as_str(), rest));
-    let not_theirs = ["--lane", "--out", "--kernel", "--times", "--seed", "--scenario"];
+    let not_theirs = ["--lane", "--out", "--kernel", "--times", "--seed", "--scenario", "--kill-after"];
     let mut left = outside::without_options(words, &not_theirs);
     if command == "replay" {
         let all: Vec<&str> = left.iter().map(String::as_str).collect();

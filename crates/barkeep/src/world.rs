@@ -1,10 +1,11 @@
 //! The world of a scenario on real vCPUs: a VM whose guest is the probe. Its devices are any.
 
 use barkeep_platform::Board;
-use barkeep_probe::{Command, Reply};
+use barkeep_probe::{Command, Refusal, Reply};
 use barkeep_scenario::{Plan, Time, Turn, World, WorldError};
 use barkeep_sim::{Clock, HostClock};
-use barkeep_vmm::{ProbeError, ProbeLink};
+use barkeep_vmm::{Machine, MachineError, ProbeError, ProbeLink};
+use rustix::process::{Signal, getpid, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct VmWorld {
     pub board: Arc<Board>,
     /// The probe.
     pub link: Arc<ProbeLink>,
+    /// The machine they are in.
+    pub machine: Arc<Machine>,
     /// With simulated devices: the clock by which their kernel sleeps. What is planned on it is
     /// done in the middle of a reset whatever the machine's scheduler does.
     clock: Option<Arc<HostClock>>,
@@ -27,9 +30,14 @@ pub struct VmWorld {
 }
 
 impl VmWorld {
-    /// A world of these devices and this probe; `clock` is that of simulated devices.
-    pub fn new(board: Arc<Board>, link: Arc<ProbeLink>, clock: Option<Arc<HostClock>>) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { board, link, clock, me: me.clone() })
+    /// A world of these devices and this probe in this machine; `clock` is that of simulated devices.
+    pub fn new(
+        board: Arc<Board>,
+        link: Arc<ProbeLink>,
+        machine: Arc<Machine>,
+        clock: Option<Arc<HostClock>>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { board, link, machine, clock, me: me.clone() })
     }
 }
 
@@ -46,6 +54,13 @@ impl World for VmWorld {
         self.link.receive(vcpu, PATIENCE).map_err(|error| probe_error(&error))
     }
 
+    fn reboot(&self) -> Result<(), WorldError> {
+        self.machine.reboot().map_err(|error| match error {
+            MachineError::Hangs(_) => WorldError::Hang(error.to_string()),
+            error => WorldError::Failed(format!("{:#}", anyhow::Error::new(error))),
+        })
+    }
+
     fn cpu_time(&self) -> Duration {
         let used = clock_gettime(ClockId::ProcessCPUTime);
         Duration::new(used.tv_sec as u64, used.tv_nsec as u32)
@@ -56,6 +71,14 @@ impl World for VmWorld {
             Some(clock) => clock.sleep(time.as_nanos() as u64),
             None if time.is_zero() => {}
             None => std::thread::sleep(time),
+        }
+    }
+
+    fn kill_vmm(&self) {
+        match &self.clock {
+            Some(_) => self.board.kill(),
+            // Of itself nobody is refused it, and it does not return.
+            None => drop(kill_process(getpid(), Signal::KILL)),
         }
     }
 
@@ -86,6 +109,7 @@ fn probe_error(error: &ProbeError) -> WorldError {
     };
     match error {
         ProbeError::Hangs { .. } => WorldError::Hang(text),
+        ProbeError::Refused { source: Refusal::Gone, .. } => WorldError::Gone(text),
         ProbeError::NotThere(_) | ProbeError::Refused { .. } | ProbeError::Busy(_) => {
             WorldError::Failed(text)
         }

@@ -5,6 +5,7 @@ use crate::findings::Findings;
 use crate::i3::Restores;
 use crate::i5::Places;
 use crate::i6::KernelLog;
+use crate::sometimes::Sometimes;
 use crate::summary::Summary;
 use crate::verdict::{Ended, Verdict};
 use crate::world::World;
@@ -19,6 +20,7 @@ pub struct Checker {
     restores: Restores,
     kernel_log: KernelLog,
     expectations: Expectations,
+    sometimes: Sometimes,
     summary: Summary,
     findings: Findings,
 }
@@ -35,11 +37,18 @@ impl Checker {
         Self::default()
     }
 
+    /// As [`Checker::new`], with another bound than 30 s for the VMM's own part of every restore: from
+    /// the end of what was let through to its word that all is back, nanoseconds of the run's clock.
+    #[must_use]
+    pub fn restoring_within(self, ns: u64) -> Self {
+        Self { restores: Restores::within(ns), ..self }
+    }
+
     /// The next event.
     pub fn event(&mut self, event: &Event) {
         self.places.event(event, &mut self.findings);
         self.judge(event);
-        self.summary.absorb(&self.world, event);
+        self.summary.absorb(&self.world, event, &mut self.sometimes);
         if let Some(beyond) = self.world.absorb(event) {
             i5::not_followed(event, beyond, &mut self.findings);
         }
@@ -48,8 +57,10 @@ impl Checker {
     /// Entries of memory it holds: devices, windows, exports, steps under way and the like. It
     /// goes with what there is at the same time, not with the length of the journal.
     pub fn footprint(&self) -> usize {
-        let Self { world, places: _, restores, kernel_log: _, expectations: _, summary, findings } = self;
-        world.footprint() + restores.footprint() + summary.footprint() + findings.footprint()
+        let Self { world, places: _, restores, kernel_log: _, expectations: _, sometimes, summary, findings } =
+            self;
+        let of_run = sometimes.footprint() + summary.footprint() + findings.footprint();
+        world.footprint() + restores.footprint() + of_run
     }
 
     /// No event follows. What was left open shows now.
@@ -60,6 +71,7 @@ impl Checker {
             mut restores,
             kernel_log: _,
             expectations: _,
+            sometimes: _,
             mut summary,
             mut findings,
         } = self;

@@ -5,6 +5,7 @@ use barkeep_journal::json;
 pub(crate) const OK: i32 = 0;
 pub(crate) const ENOENT: i32 = -2;
 pub(crate) const ENOMEM: i32 = -12;
+pub(crate) const EBADF: i32 = -9;
 pub(crate) const EEXIST: i32 = -17;
 pub(crate) const ENODEV: i32 = -19;
 pub(crate) const EINVAL: i32 = -22;

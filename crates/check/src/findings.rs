@@ -4,6 +4,10 @@
 use crate::verdict::{Finding, Invariant, Verdict};
 use barkeep_journal::Event;
 
+/// Findings of one invariant that are listed at the most. Beyond [`Verdict::LISTED`] they are of
+/// signatures not listed yet: a new sort of finding does not go under among many of a known one.
+const MOST: usize = Verdict::LISTED_AT_MOST;
+
 #[derive(Default)]
 pub(crate) struct Findings {
     listed: Vec<Finding>,
@@ -15,23 +19,30 @@ pub(crate) struct Findings {
 impl Findings {
     /// Something that is broken, and the event that shows it.
     pub fn add(&mut self, invariant: Invariant, event: &Event, what: String) {
-        let Event { seq, time_ns, .. } = *event;
-        self.push(Finding { invariant, seq, time_ns, what, unfinished: false });
+        let Event { seq, time_ns, device, .. } = *event;
+        self.push(Finding { invariant, seq, time_ns, device, what, unfinished: false });
     }
 
     /// Something that only shows that the run did not get to its end.
     pub fn add_unfinished(&mut self, invariant: Invariant, (seq, time_ns): (u64, u64), what: String) {
-        self.push(Finding { invariant, seq, time_ns, what, unfinished: true });
+        self.push(Finding { invariant, seq, time_ns, device: None, what, unfinished: true });
     }
 
     pub fn push(&mut self, finding: Finding) {
-        let count = &mut self.of_each[finding.invariant as usize];
-        if *count == Verdict::LISTED {
+        let count = self.of_each[finding.invariant as usize];
+        if count >= Verdict::LISTED && (count == MOST || self.has_one_like(&finding)) {
             self.unlisted += 1;
             return;
         }
-        *count += 1;
+        self.of_each[finding.invariant as usize] += 1;
         self.listed.push(finding);
+    }
+
+    /// Whether one of the same signature is listed. Only asked where much is wrong.
+    fn has_one_like(&self, finding: &Finding) -> bool {
+        let signature = finding.signature();
+        let same = |listed: &&Finding| listed.invariant == finding.invariant;
+        self.listed.iter().filter(same).any(|listed| listed.signature() == signature)
     }
 
     /// An observation that would break an invariant had it been made when it was written,

@@ -4,7 +4,7 @@
 //! Decided: an access that landed while the window's slot was certainly away or the function
 //! certainly revoked; a DMA commanded after its mapping had certainly died and seen before a
 //! new one was begun; a mapping or slot that went in although the registers had just said that
-//! nothing answers; a slot that went in before its mapping.
+//! nothing answers, or before they were asked; a slot that went in before its mapping.
 //!
 //! Not decided, and therefore not judged: a DMA commanded before or during the event (it may
 //! have landed before the revoke), or seen while the new mapping was being made; an access of
@@ -25,6 +25,7 @@ pub(crate) fn landed(world: &World, event: &Event, out: &mut Findings) {
     match event.text.as_str() {
         "cpu" => cpu_landed(world, device, bar, event, out),
         "dma" => dma_landed(world, device, bar, event, out),
+        "second" => second_landed(world, event, out),
         _ => {}
     }
 }
@@ -45,6 +46,17 @@ fn cpu_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut 
         return;
     };
     out.add(I1, event, format!("a CPU access reached {} while {why}", place(event)));
+}
+
+/// By the second process's own mapping, which nobody restores.
+fn second_landed(world: &World, event: &Event, out: &mut Findings) {
+    if let Some(seq) = world.second.came_late(event) {
+        let what = format!(
+            "a DMA of the second process, commanded at seq {seq}, reached {} after its mapping was revoked",
+            place(event)
+        );
+        out.add(I1, event, what);
+    }
 }
 
 /// Since when the slots of all windows of a BAR are certainly away.
@@ -82,8 +94,12 @@ fn dma_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut 
 
 /// A mapping or a slot went in, or was refused.
 pub(crate) fn went_in(world: &World, event: &Event, out: &mut Findings) {
-    let found = world.device(event).and_then(|device| device.found);
-    if let Some(found) = found.filter(|found| event.result == Some(OK) && !found.live()) {
+    let Some(device) = world.device(event).filter(|_| event.result == Some(OK)) else { return };
+    if device.unsettled.is_some() && !device.asked {
+        let what = format!("{} of {} succeeded before the registers were asked", event.kind, place(event));
+        out.add(I1, event, what);
+    }
+    if let Some(found) = device.found.filter(|found| !found.live()) {
         let registers = if found.low_power {
             "the function is in low power".to_owned()
         } else if found.decode {

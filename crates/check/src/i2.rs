@@ -5,7 +5,7 @@
 //! revoked, and then it is right. That the window is not back is I3's.
 
 use crate::errno::{
-    EEXIST, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTTY, EOPNOTSUPP, EOVERFLOW, OK, words,
+    EBADF, EEXIST, EINVAL, EMFILE, ENFILE, ENODEV, ENOENT, ENOMEM, ENOTTY, EOPNOTSUPP, EOVERFLOW, OK, words,
 };
 use crate::findings::Findings;
 use crate::verdict::Invariant::I2;
@@ -24,6 +24,13 @@ const EXPORT: [i32; 9] = [OK, ENOTTY, EOPNOTSUPP, ENODEV, EINVAL, EOVERFLOW, ENO
 pub(crate) fn map_tried(world: &World, event: &Event, out: &mut Findings) {
     let (Some(device), Some(result)) = (world.device(event), event.result) else { return };
     if dmabuf_closed(device, event) {
+        return;
+    }
+    if world.second.without_buffer(event) {
+        if result != EBADF {
+            let what = format!("{} without a dma-buf gave {}, not EBADF", event.kind, words(result));
+            out.add(I2, event, what);
+        }
         return;
     }
     let from = match event.kind {

@@ -4,13 +4,14 @@
 //! Judged where the keeper says that an event is over (`expect`) and once more at the end.
 //! The keeper's belief itself is held against what the registers said, or a keeper that never
 //! expects anything would always be right. No bound is set for an outage: it is the reset's
-//! own time, up to 60 s; the longest one stands in the summary.
+//! own time, up to 60 s, or as long as the guest likes. What is bound is the VMM's own part: from the
+//! end of what was let through, or from when it began to look, to its word that all is back.
 
 use crate::findings::Findings;
 use crate::verdict::{Finding, Invariant::I3};
 use crate::words::place;
 use crate::world::{Device, P2p, Slot, Window, World};
-use barkeep_journal::{DeviceAddress, Event, Trigger};
+use barkeep_journal::{Actor, DeviceAddress, Event, Trigger};
 use std::collections::BTreeSet;
 
 /// One of a window's two ways in.
@@ -24,7 +25,6 @@ enum Way {
 /// the failure was loud.
 struct Pending {
     finding: Finding,
-    device: DeviceAddress,
     bar: u8,
     way: Way,
 }
@@ -32,20 +32,40 @@ struct Pending {
 /// What was told that is remembered without asking whether it still stands.
 const TOLD: usize = 256;
 
-#[derive(Default)]
+/// Nanoseconds that restoring may take. Milliseconds are usual; a scenario can have the VMM linger.
+pub(crate) const BOUND: u64 = 30_000_000_000;
+
 pub(crate) struct Restores {
+    /// Nanoseconds that restoring may take.
+    bound: u64,
     pending: Vec<Pending>,
     /// Told already, and not back since.
     told: BTreeSet<(DeviceAddress, u8, u64, Way)>,
 }
 
+impl Default for Restores {
+    fn default() -> Self {
+        Self::within(BOUND)
+    }
+}
+
 impl Restores {
+    /// None yet, with so many nanoseconds for each.
+    pub fn within(bound: u64) -> Self {
+        Self { bound, pending: Vec::new(), told: BTreeSet::new() }
+    }
+
     /// The keeper says that an event is over.
     pub fn settled(&mut self, world: &World, event: &Event, out: &mut Findings) {
         self.told_all(event.device, out);
         let (Some(device), Some(live)) = (world.device(event), event.value.map(|value| value == 1)) else {
             return;
         };
+        if device.disturbed {
+            // The keeper believes what it found, and others have acted since. When it notices, it
+            // looks again.
+            return;
+        }
         let found = device.found.map(|found| found.live() && !device.closed);
         match (live, found) {
             (true, Some(false)) => {
@@ -56,8 +76,23 @@ impl Restores {
                 let what = format!("{} decodes, and is not expected live", place(event));
                 out.add(I3, event, what);
             }
-            (true, Some(true) | None) => self.look(device, event, event.trigger),
+            (true, Some(true) | None) => {
+                self.in_time(device, event, out);
+                self.look(device, event, event.trigger);
+            }
             (false, Some(false) | None) => {}
+        }
+    }
+
+    fn in_time(&self, device: &Device, event: &Event, out: &mut Findings) {
+        let since = device.over_ns.map_or(0, |over| event.time_ns.saturating_sub(over));
+        if since > self.bound {
+            let (after, bound) = (event.trigger, self.bound);
+            let what = format!(
+                "{} was back {since} ns after {after} had let it, which may take {bound} ns",
+                place(event)
+            );
+            out.add(I3, event, what);
         }
     }
 
@@ -69,7 +104,7 @@ impl Restores {
             _ => return,
         };
         let named = self.pending.iter_mut().find(|pending| {
-            Some(pending.device) == event.device && Some(pending.bar) == event.bar && pending.way == way
+            pending.finding.device == event.device && Some(pending.bar) == event.bar && pending.way == way
         });
         if let Some(pending) = named {
             pending.finding.what += "; this was told";
@@ -78,6 +113,10 @@ impl Restores {
 
     /// An event is let through: the one before it must be over.
     pub fn let_through(&mut self, world: &World, event: &Event, out: &mut Findings) {
+        if event.actor == Actor::Observer {
+            // Past the VMM: at any time.
+            return;
+        }
         self.told_all(event.device, out);
         if let Some(before) = world.device(event).and_then(|device| device.unsettled) {
             out.add(I3, event, format!("{before} of {} was never settled", place(event)));
@@ -144,8 +183,9 @@ impl Restores {
                 window.bar, window.address
             );
             let Event { seq, time_ns, .. } = *event;
-            let finding = Finding { invariant: I3, seq, time_ns, what, unfinished: false };
-            self.pending.push(Pending { finding, device, bar: window.bar, way });
+            let device = Some(device);
+            let finding = Finding { invariant: I3, seq, time_ns, device, what, unfinished: false };
+            self.pending.push(Pending { finding, bar: window.bar, way });
         }
     }
 
@@ -156,7 +196,7 @@ impl Restores {
         }
         let (ready, wait) = std::mem::take(&mut self.pending)
             .into_iter()
-            .partition::<Vec<_>, _>(|pending| device.is_none_or(|device| device == pending.device));
+            .partition::<Vec<_>, _>(|pending| device.is_none() || device == pending.finding.device);
         self.pending = wait;
         ready.into_iter().for_each(|pending| out.push(pending.finding));
     }

@@ -25,7 +25,8 @@ pub(crate) fn end(world: &World, out: &mut Findings) {
     let (seq, time_ns) = world.last;
     for (address, device) in world.devices.iter() {
         for what in kept(address, device) {
-            out.push(Finding { invariant: I4, seq, time_ns, what, unfinished: false });
+            let device = Some(address);
+            out.push(Finding { invariant: I4, seq, time_ns, device, what, unfinished: false });
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    #[inline]
     /// Every event: each follows the one before it.
     pub fn event(&mut self, event: &Event, out: &mut Findings) {
         let seq = event.seq;

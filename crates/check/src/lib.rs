@@ -15,7 +15,9 @@
 //! assert_eq!(verdict.findings[0].what, "the journal ends without the end of the run");
 //! ```
 
+mod address;
 mod checker;
+mod durations;
 mod errno;
 mod expectations;
 mod findings;
@@ -27,13 +29,22 @@ mod i5;
 mod i6;
 mod i7;
 pub mod kernel_lines;
+mod mark;
+mod outages;
+mod signature;
+mod sometimes;
 mod summary;
 mod tally;
+mod triggers;
 mod verdict;
 mod words;
 mod world;
 
 pub use checker::Checker;
+pub use durations::Durations;
+pub use mark::{Mark, Marks};
+pub use outages::{Outages, Ways};
+pub use signature::normalised;
 pub use summary::{LongestOutage, Summary};
 pub use tally::Tally;
 pub use verdict::{Ended, Finding, Invariant, Verdict};

@@ -1,13 +1,23 @@
 //! How often each of a set of texts was met, in bounded memory.
 
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
 /// Texts that are kept apart.
 const DISTINCT: usize = 64;
 
-/// Texts and how often each was met, in the order of their first time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Texts and how often each was met: those of one run in the order of their first time, those
+/// of several, merged, in the order of the texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Tally {
     counts: Vec<(String, u64)>,
+    #[serde(skip_serializing_if = "is_zero")]
     others: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Tally {
@@ -20,6 +30,21 @@ impl Tally {
         } else {
             self.others = self.others.saturating_add(count);
         }
+    }
+
+    /// Takes those of another run in. Kept apart are the first 64 in the order of the texts: which
+    /// these are does not depend on the order of merging.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let mut all: BTreeMap<String, u64> = BTreeMap::new();
+        for (text, count) in std::mem::take(&mut self.counts).into_iter().chain(other.counts.iter().cloned())
+        {
+            let known = all.entry(text).or_default();
+            *known = known.saturating_add(count);
+        }
+        let mut all = all.into_iter();
+        self.counts = all.by_ref().take(DISTINCT).collect();
+        self.others =
+            all.fold(self.others.saturating_add(other.others), |sum, (_, count)| sum.saturating_add(count));
     }
 
     /// Texts that are kept apart.

@@ -16,19 +16,22 @@ mod device;
 mod dma;
 mod exports;
 mod ram;
+mod second;
 mod steps;
 mod window;
 
 use crate::errno::OK;
-use barkeep_journal::{Actor, Event, Kind, Phase, Trigger};
+use barkeep_journal::{Actor, Event, Kind, Phase, SeenBy, Trigger};
 pub(crate) use by_address::ByAddress;
+pub(crate) use by_address::DEVICES;
 pub(crate) use device::Device;
 pub(crate) use dma::{Dma, Dmas};
 pub(crate) use exports::Exports;
 use ram::Ram;
+use second::Second;
 use std::fmt;
 pub(crate) use steps::Steps;
-pub(crate) use window::{P2p, Slot, Window};
+pub(crate) use window::{Away, Landing, Outage, P2p, Slot, Window};
 
 /// A place in the order of events. Not `seq`: that is what a journal claims.
 pub(crate) type Tick = u64;
@@ -62,6 +65,7 @@ pub(crate) struct World {
     pub devices: ByAddress<Device>,
     pub steps: Steps,
     pub dmas: Dmas,
+    pub second: Second,
     pub ram: Ram,
     pub run_ended: bool,
     /// Place and time of the last event.
@@ -93,8 +97,12 @@ impl World {
     pub fn absorb(&mut self, event: &Event) -> Option<Beyond> {
         self.last = (event.seq, event.time_ns);
         // Before the step that an event ends is forgotten; nothing else asks for it here.
-        let observed_from = if event.kind == Kind::Revoked { self.observed_from(event) } else { self.tick };
+        let observed_from = match event.kind {
+            Kind::Revoked | Kind::Landed => self.observed_from(event),
+            _ => self.tick,
+        };
         let beyond = self.take_in(event, observed_from);
+        self.follow_second(event, observed_from);
         let followed = self.steps.absorb(event, self.tick);
         self.tick += 1;
         beyond.or(if followed { None } else { Some(Beyond::Step) })
@@ -107,19 +115,89 @@ impl World {
         devices + self.dmas.len() + self.ram.len() + self.steps.open().count()
     }
 
+    /// By which way something that landed in a BAR came, if it came since both ways are live.
+    pub fn seen_landing(&self, device: &Device, event: &Event) -> Option<Landing> {
+        self.landing(device, event, self.observed_from(event))
+    }
+
+    fn landing(&self, device: &Device, event: &Event, made: Tick) -> Option<Landing> {
+        match event.text.as_str() {
+            // The VMM's own look needs no slot.
+            "cpu" if event.seen_by == SeenBy::RegionRead => None,
+            "cpu" => {
+                let live = |window: &Window| matches!(window.p2p, P2p::Live(since) if since < made);
+                device.windows_of(event.bar?).all(live).then_some(Landing::Cpu)
+            }
+            "dma" => {
+                let since = |dma: &Dma| match dma.target(device)?.p2p {
+                    P2p::Live(since) => Some(since),
+                    P2p::Never | P2p::Unsure | P2p::Dead(_) | P2p::Remaking(_) => None,
+                };
+                let in_this_life = |dma: &Dma| since(dma).is_some_and(|since| since < dma.since);
+                self.dmas.that_can_be(event, device).any(in_this_life).then_some(Landing::Dma)
+            }
+            _ => None,
+        }
+    }
+
+    fn seen_at_bar(&mut self, event: &Event, observed_from: Tick) {
+        let Some(device) = event.device.and_then(|address| self.devices.get(address)) else { return };
+        let way = match event.kind {
+            Kind::Landed => self.landing(device, event, observed_from),
+            _ => None,
+        };
+        // What a DMA of another space brought is none of these.
+        if event.text == "dma" {
+            self.dmas.settle_at(event, device);
+        }
+        if let (Some(way), Some(address), Some(bar)) = (way, event.device, event.bar)
+            && let Some(device) = self.devices.get_mut(address)
+        {
+            device.windows.iter_mut().filter(|w| w.bar == bar).for_each(|window| window.landed(way));
+        }
+    }
+
+    /// What the second process does, and what happens to the device of its window.
+    fn follow_second(&mut self, event: &Event, observed_from: Tick) {
+        if !self.second.concerns(event) {
+            return;
+        }
+        let before = self.second.imports();
+        if event.actor == Actor::Importer {
+            let begun = self.steps.begin_event(event);
+            self.second.absorb(event, begun, self.tick);
+        }
+        if let Some(device) = event.device.and_then(|address| self.devices.get(address)) {
+            self.second.happened(event, device, self.tick, observed_from);
+        }
+        let after = self.second.imports();
+        if before != after {
+            for (address, imported) in [(before, 0), (after, 1)] {
+                if let Some(device) = address.and_then(|address| self.devices.get_mut(address)) {
+                    device.imported = imported;
+                }
+            }
+        }
+    }
+
+    /// The kernel has taken all it held: nothing of it is under way any more.
+    fn vmm_died(&mut self) {
+        self.steps.keep(|begin| begin.actor == Actor::Lab);
+        let tick = self.tick;
+        self.devices.values_mut().for_each(|device| device.vmm_died(tick));
+        self.second.vmm_died(tick);
+    }
+
     fn take_in(&mut self, event: &Event, observed_from: Tick) -> Option<Beyond> {
         let room = |there: bool, beyond: Beyond| if there { None } else { Some(beyond) };
         match event.kind {
             Kind::RunStart => self.run_ended = false,
             Kind::RunEnd => self.run_ended = true,
+            // In a space of the second process's own.
+            Kind::DmaStart if event.actor == Actor::Importer => {}
             Kind::DmaStart => return room(self.dmas.start(event, self.tick), Beyond::Engine),
-            Kind::Landed | Kind::NotLanded => {
-                if event.text != "cpu"
-                    && let Some(device) = event.device.and_then(|address| self.devices.get(address))
-                {
-                    self.dmas.settle_at(event, device);
-                }
-            }
+            Kind::Process if is_vmm_killed(event) => self.vmm_died(),
+            Kind::Landed | Kind::NotLanded => self.seen_at_bar(event, observed_from),
             Kind::Faulted => self.dmas.settle_of(event),
             Kind::DeviceOpen
             | Kind::DeviceClose
@@ -138,12 +216,18 @@ impl World {
                 let Some(device) = self.devices.get_or_insert(event.device?, Device::default) else {
                     return Some(Beyond::Device);
                 };
+                if event.phase == Phase::Begin
+                    && let Some(only) = taken_away(event)
+                {
+                    self.dmas.revoked_under(device, only, event.trigger);
+                }
                 return room(device.absorb(event, self.tick, observed_from), Beyond::Window);
             }
             Kind::RamMap if event.phase != Phase::Begin && event.result == Some(OK) => {
                 let (address, size) = event.address.zip(event.size)?;
                 return room(self.ram.map(address, size), Beyond::Ram);
             }
+            Kind::Action if is_reboot(event) => self.dmas.rebooted(),
             Kind::RamMap
             | Kind::Administer
             | Kind::Request
@@ -166,6 +250,29 @@ impl World {
             | Kind::Lost => {}
         }
         None
+    }
+}
+
+/// Whether an event says that the VMM's process was ended by SIGKILL.
+pub(crate) fn is_vmm_killed(event: &Event) -> bool {
+    (event.kind, event.phase, event.actor) == (Kind::Process, Phase::End, Actor::Vmm)
+        && event.text == "SIGKILL"
+}
+
+/// Whether the guest's reboot begins: an action of that name.
+fn is_reboot(event: &Event) -> bool {
+    event.phase == Phase::Begin && event.text.split_whitespace().next() == Some("reboot")
+}
+
+/// Whether the begin of a step takes peers' mappings of its device away: all (`None`), or that at
+/// an address.
+fn taken_away(event: &Event) -> Option<Option<u64>> {
+    match (event.kind, event.trigger) {
+        (Kind::Trigger, trigger) if revokes(trigger) => Some(None),
+        (Kind::Trigger, Trigger::Unmap) => Some(Some(event.address?)),
+        // Nothing was revoked before: a BAR that moves takes its mappings along.
+        (Kind::P2pUnmap, Trigger::BarMove) => Some(Some(event.address?)),
+        _ => None,
     }
 }
 

@@ -64,7 +64,7 @@ pub enum LowPower {
     Exit,
 }
 
-/// By what somebody else holds a device file open.
+/// By what somebody else holds a device file open, or a dma-buf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// A duplicate of the descriptor.
@@ -75,9 +75,29 @@ pub enum Holder {
     Passed,
     /// KVM's VFIO device of another VM (`KVM_DEV_VFIO_FILE_ADD`); no descriptor is left of it.
     Kvm,
+    /// A descriptor that a child process was given when it was started.
+    Inherited,
+    /// The file opened once more by its descriptor's path (`/proc/self/fd/N`). Of a device that is a
+    /// file of its own, bound to nothing: it does not keep access, and does keep the device from being
+    /// removed. A dma-buf has no path that can be opened (ENXIO).
+    Reopened,
 }
 
-/// What holds a device file open until it is dropped.
+impl Holder {
+    /// Its name in the journal.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Mapping => "mapping",
+            Self::Passed => "passed",
+            Self::Kvm => "kvm",
+            Self::Inherited => "inherited",
+            Self::Reopened => "reopened",
+        }
+    }
+}
+
+/// What holds a device file or a dma-buf open until it is dropped.
 pub type Held = Box<dyn Any + Send>;
 
 /// Something that concerns a device's mappings, and why.
@@ -238,7 +258,7 @@ pub trait RawDevice: Send + Sync {
     ///
     /// # Errors
     /// ENODEV once closed; EMFILE; EINVAL where no BAR can be mapped; EOPNOTSUPP where there is no
-    /// KVM to hold it.
+    /// KVM to hold it; EAGAIN where no child process can be started.
     fn hold(&self, by: Holder) -> Result<Held, Errno>;
 
     /// Gives up every reference to the device file this process has.
@@ -324,6 +344,12 @@ pub trait IoSpace: Importer {
     /// Closes the dma-buf of a window; gives whether there was one. The space keeps a
     /// reference of its own while it is mapped.
     fn remove_buffer(&self, window: WindowId) -> bool;
+
+    /// One more reference to the dma-buf of a window, which this space knows nothing more of.
+    ///
+    /// # Errors
+    /// ENOENT without a dma-buf; EMFILE; EINVAL for a mapping and for KVM; ENXIO for the path.
+    fn hold_buffer(&self, window: WindowId, by: Holder) -> Result<Held, Errno>;
 
     /// Tries to map a window at an IOVA nothing uses, and unmaps it if that worked: what the
     /// kernel says to an importer at this moment. This is how a revoke, and its end, can be

@@ -286,3 +286,42 @@ fn what_a_write_does_is_asked_when_its_turn_has_come() {
     });
     assert_eq!(driver.keeper(0).windows()[0].slot, Slot::In(0xe000_0000));
 }
+
+/// Others may meet an event between any two of its steps, and nothing pauses that was not asked to.
+#[test]
+fn an_event_pauses_before_each_step_and_after_the_last_one() {
+    const STEPS: usize = 6;
+    let (driver, _file, has_entered, leave) = driver();
+    let reset = || {
+        leave.send(()).unwrap();
+        driver.handle(0, Cause::DEVICE_RESET, (Actor::Vmm, 0)).unwrap();
+        has_entered.recv().unwrap();
+    };
+    let phases: Arc<Mutex<Vec<Phase>>> = Arc::default();
+    let (told, own) = (Arc::clone(&phases), Arc::downgrade(&driver));
+    driver.between_steps(Some(Arc::new(move || {
+        let driver = own.upgrade().unwrap();
+        assert!(driver.busy(0));
+        told.lock().unwrap().push(driver.outage(ID).phase());
+    })));
+    reset();
+    let seen = phases.lock().unwrap().clone();
+    assert_eq!(seen.len(), STEPS + 1);
+    let [Phase::Live, out @ .., Phase::Live] = &seen[..] else { panic!("{seen:?}") };
+    assert!(out.iter().all(|phase| *phase == Phase::Out), "{seen:?}");
+    driver.between_steps(None);
+    reset();
+    assert_eq!(phases.lock().unwrap().len(), STEPS + 1);
+}
+
+#[test]
+fn a_device_is_closed_once() {
+    let (driver, file, _entered, _leave) = driver();
+    for _ in 0..2 {
+        driver.handle(0, Cause::CLOSE, (Actor::Vmm, 0)).unwrap();
+    }
+    let size = layout::HEADER_SIZE + 200 * layout::RECORD_SIZE;
+    let mut reader = Reader::open(file, size).unwrap();
+    let events = std::iter::from_fn(|| reader.next_event());
+    assert_eq!(events.filter(|event| event.kind == Kind::DeviceClose).count(), 1);
+}

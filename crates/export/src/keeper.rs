@@ -15,7 +15,10 @@
 //! 6. **Put the slots back**, last: a guest that sees its BAR answer again may start DMA to
 //!    it at once, and that DMA must find its mapping.
 
+mod planted;
+
 use crate::contract::{Cause, Errno, Found, Passage, Window};
+use barkeep_planted::Progress;
 
 /// A window's guest memory slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,6 +126,8 @@ pub struct Keeper {
     cause: Cause,
     found: Option<Found>,
     closed: bool,
+    /// Of a planted fault; nothing in a build without.
+    progress: Progress,
 }
 
 impl Keeper {
@@ -140,6 +145,7 @@ impl Keeper {
             cause: Cause::START,
             found: None,
             closed: false,
+            progress: Progress::default(),
         }
     }
 
@@ -166,8 +172,9 @@ impl Keeper {
     /// Takes an event on. The keeper must be settled.
     pub fn begin(&mut self, cause: Cause) {
         debug_assert!(self.settled(), "one event at a time");
+        let before = self.found.take();
+        self.plant_at_begin(&cause, before);
         self.cause = cause;
-        self.found = None;
         for window in &mut self.windows {
             window.cleared = false;
         }
@@ -209,15 +216,17 @@ impl Keeper {
                     None => (None, Stage::Make(n + 1)),
                     step => (step, self.stage),
                 },
-                Stage::PutBack(n) if n == self.windows.len() => (None, Stage::Settled),
+                Stage::PutBack(n) if n == self.windows.len() => (None, self.plant_after_slots()),
                 Stage::PutBack(n) => match self.put_back(n) {
                     None => (None, Stage::PutBack(n + 1)),
                     step => (step, self.stage),
                 },
             };
             self.stage = stage;
-            if step.is_some() {
-                return step;
+            match step {
+                Some(step) if self.plant_passes_over(step) => self.done(StepResult::Done(Ok(()))),
+                Some(step) => return Some(step),
+                None => {}
             }
         }
     }
@@ -229,10 +238,10 @@ impl Keeper {
                 self.windows[n].slot = result.map_or_else(Slot::Failed, |()| Slot::Out);
                 Stage::Withdraw(n + 1)
             }
-            (Stage::LetThrough, StepResult::Done(_)) => {
+            (Stage::LetThrough, StepResult::Done(result)) => {
                 // Whether it succeeded or not: a failed reset has revoked too.
                 self.revoked();
-                Stage::FindOut
+                self.plant_after_event(result)
             }
             (Stage::FindOut, StepResult::Found(found)) => {
                 self.take_found(found);
@@ -252,7 +261,7 @@ impl Keeper {
             }
             (Stage::Make(n), StepResult::Done(result)) => self.mapped(n, result),
             (Stage::PutBack(n), StepResult::Done(result)) => {
-                let address = self.address(n);
+                let address = self.slot_address(n);
                 self.windows[n].slot =
                     result.map_or_else(Slot::Failed, |()| address.map_or(Slot::Out, Slot::In));
                 Stage::PutBack(n + 1)
@@ -280,6 +289,7 @@ impl Keeper {
             self.revoked();
         }
         self.found = found.ok();
+        self.plant_after_find_out();
     }
 
     /// Where the window is to be mapped now; `None` while the function does not decode.
@@ -353,8 +363,12 @@ impl Keeper {
         }
     }
 
+    fn slot_address(&self, n: usize) -> Option<u64> {
+        self.address(n).or_else(|| self.plant_undecoded(n))
+    }
+
     fn put_back(&self, n: usize) -> Option<Step> {
-        let address = self.address(n)?;
+        let address = self.slot_address(n)?;
         match self.windows[n].slot {
             // One that failed is tried again: what stood in its way may be gone.
             Slot::Out | Slot::Failed(_) => Some(Step::PutBackSlot { window: n, address }),

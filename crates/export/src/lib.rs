@@ -9,6 +9,7 @@
 //!   of KVM or VFIO.
 //! * [`driver`]: journals the start of each step, performs it, journals its end.
 //! * [`administrator`]: what somebody outside of the VM does to the devices.
+//! * [`second`]: a second process that imports a window.
 //! * [`outage`]: for each window, whether the CPU can reach it at this moment.
 
 pub mod administrator;
@@ -17,6 +18,7 @@ pub mod driver;
 pub mod keeper;
 pub mod outage;
 pub mod passthrough;
+pub mod second;
 pub mod shadow;
 
 pub use administrator::Administrator;
@@ -28,4 +30,5 @@ pub use driver::{Answer, Driver, Parties};
 pub use keeper::{Keeper, Mapping, Slot, Step, StepResult};
 pub use outage::{OutageWord, Phase};
 pub use passthrough::Passthrough;
+pub use second::{Imported, Importing, SECOND_IOVA, SecondEnd, SecondProcess, Seconds};
 pub use shadow::Shadow;

@@ -1,12 +1,15 @@
 //! What is remembered of a function's registers between events, and what it means: the part of
 //! [`crate::Passthrough`] that does no I/O.
 
+mod planted;
+
 use crate::contract::{Cause, Errno, LowPower, Passage};
 use barkeep_journal::Trigger;
 use barkeep_pci::bars;
 use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
 use barkeep_pci::write::{ConfigWrite, Effect, Effects, Registers};
+use barkeep_planted::{Fault, Progress, is_planted};
 use std::ops::Range;
 
 /// The registers that decide about a function's windows.
@@ -20,6 +23,8 @@ pub struct Shadow {
     bars: [u32; 6],
     /// This process has entered low power and not left it.
     low_power: bool,
+    /// Of a planted fault; nothing in a build without.
+    progress: Progress,
 }
 
 impl Shadow {
@@ -28,7 +33,8 @@ impl Shadow {
     pub fn new(layout: &Layout, command: u16, pmcsr: u16, bars: [u32; 6]) -> Self {
         let decodes = if layout.is_virtual_function { header::COMMAND_MEMORY } else { 0 };
         let registers = Registers { command: command | decodes, pmcsr };
-        Self { registers, seen_on: registers.command & header::COMMAND_MEMORY != 0, bars, low_power: false }
+        let seen_on = registers.command & header::COMMAND_MEMORY != 0;
+        Self { registers, seen_on, bars, low_power: false, progress: Progress::default() }
     }
 
     /// The BAR registers as they were read last.
@@ -57,7 +63,8 @@ impl Shadow {
             before.command &= !header::COMMAND_MEMORY;
         }
         let effects = layout.classify(&before, write);
-        let trigger = trigger(&effects, layout.memory_enabled(&self.registers))?;
+        let trigger = trigger(&effects, layout.memory_enabled(&self.registers))
+            .filter(|trigger| !self.plant_misses(*trigger, write))?;
         Some(Cause {
             trigger,
             passage: Passage::ConfigWrite(*write),
@@ -69,7 +76,7 @@ impl Shadow {
     /// A write has succeeded; `bars` as they read now, if it touched any.
     pub fn wrote(&mut self, layout: &Layout, write: &ConfigWrite, bars: Option<[u32; 6]>) {
         self.registers = layout.after(&self.registers, write);
-        if let Some(bars) = bars {
+        if let Some(bars) = bars.filter(|_| !self.plant_keeps_bars()) {
             self.bars = bars;
         }
     }
@@ -87,6 +94,7 @@ impl Shadow {
     /// Low power was entered or left. An entry that fails was preceded by one.
     pub fn went(&mut self, which: LowPower, result: Result<(), Errno>) {
         self.low_power = match which {
+            LowPower::Entry { .. } if is_planted(Fault::LowPowerForgotten) => false,
             LowPower::Entry { .. } => self.low_power || result.is_ok(),
             LowPower::Exit => self.low_power && result.is_err(),
         };
@@ -112,6 +120,9 @@ impl Shadow {
             self.registers.pmcsr = pmcsr;
         }
         self.seen_on = command & header::COMMAND_MEMORY != 0;
+        if self.seen_on {
+            self.progress.set(1);
+        }
         let decode =
             layout.is_virtual_function || command & self.registers.command & header::COMMAND_MEMORY != 0;
         (decode, (self.registers.pmcsr & header::PM_PMCSR_STATE) as u8)

@@ -16,6 +16,8 @@ pub const PROCESS_COMMAND: &str = "handover-process";
 pub const EXPORTER: &str = "exporter";
 /// See [`EXPORTER`].
 pub const IMPORTER: &str = "importer";
+/// The importer beside a VMM ([`crate::second`]).
+pub const SECOND: &str = "second";
 
 const SIGKILL: i32 = 9;
 

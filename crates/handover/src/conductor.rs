@@ -8,7 +8,7 @@ use crate::outcome::{Outcome, Seen, Word};
 use crate::spec::{Expected, Flight, Spec};
 use crate::step::{End, ExporterStep as E, ImporterStep as I, Order, Side, Step};
 use crate::talk::Ask;
-use crate::window::{IOVA, TARGET, Window};
+use crate::window::{IOVA, LENGTH, TARGET, Window};
 use barkeep_export::FaultSource;
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_model::{Answer, Errno};
@@ -112,7 +112,8 @@ impl Conductor {
         };
         let flr = (self.window.flr.offset, flr);
         let exporter = Ask::SetUpExporter { address: self.target.to_string(), bar: self.window.bar, flr };
-        let importer = Ask::SetUpImporter { address: self.engine.to_string() };
+        let engine = Some(self.engine.to_string());
+        let importer = Ask::SetUpImporter { address: engine, iova: IOVA, length: LENGTH };
         for (side, what) in [(Side::Exporter, exporter), (Side::Importer, importer)] {
             match children.ask(side, &what)? {
                 Answer::Ok(_) => {}
@@ -139,7 +140,7 @@ impl Conductor {
                 sleep(look::BETWEEN_FAULTS);
                 let data = self.fresh();
                 self.commanded(data);
-                return Ok((children.ask(Side::Importer, &Ask::StartDma(data))?, data));
+                return Ok((children.ask(Side::Importer, &Ask::StartDma(IOVA + TARGET, data))?, data));
             }
             Step::Exporter(own) => children.ask(Side::Exporter, &Ask::Exporter(own))?,
             Step::Importer(own) => children.ask(Side::Importer, &Ask::Importer(own))?,

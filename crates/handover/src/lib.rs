@@ -9,6 +9,7 @@
 //! * [`process`]: a process, as it runs; [`talk`] is how it is asked, [`children`] the two from outside.
 //! * [`conductor`]: carries an order out and looks; [`outcome`] is what it saw.
 //! * [`run`]: all of them.
+//! * [`second`]: the importer alone, beside a VMM.
 //! * [`window`]: which BAR of which device, and where it is mapped.
 
 pub mod children;
@@ -18,6 +19,7 @@ pub mod orders;
 pub mod outcome;
 pub mod process;
 pub mod run;
+pub mod second;
 pub mod spec;
 pub mod step;
 pub mod talk;

@@ -7,6 +7,7 @@
 
 mod exporter;
 mod importer;
+mod second;
 
 use crate::step::Side;
 use crate::talk::{Ask, hear, say};
@@ -48,6 +49,17 @@ pub fn serve(side: Side, journal: &Journal) -> Result<(), ProcessError> {
     }
 }
 
+/// Is the importer beside a VMM, which journals what it is asked for. `journal` is for what comes after
+/// the VMM's death. Returns as [`serve`] does.
+///
+/// # Errors
+/// See [`ProcessError`].
+pub fn serve_second(journal: Option<&Journal>) -> Result<(), ProcessError> {
+    let conductor = io::stdin().as_fd().try_clone_to_owned().map_err(ProcessError::NoSockets)?;
+    let other = io::stdout().as_fd().try_clone_to_owned().map_err(ProcessError::NoSockets)?;
+    second::serve(&conductor, other, journal)
+}
+
 fn obey(
     conductor: &OwnedFd,
     actor: Actor,
@@ -73,8 +85,14 @@ fn told(ask: &Ask) -> Option<String> {
         Ask::SetUpExporter { .. } | Ask::SetUpImporter { .. } => Some("set up".to_owned()),
         Ask::Exporter(step) => Some(crate::step::Step::Exporter(*step).to_string()),
         Ask::Importer(step) => Some(crate::step::Step::Importer(*step).to_string()),
-        Ask::StartDma(_) => Some("i.dma".to_owned()),
-        Ask::Dma(_) | Ask::FinishDma | Ask::Attach | Ask::ReadRegion | Ask::ReadMapping => None,
+        Ask::StartDma(..) => Some("i.dma".to_owned()),
+        Ask::Dma(..)
+        | Ask::FinishDma
+        | Ask::Attach
+        | Ask::ReadRegion
+        | Ask::ReadMapping
+        | Ask::Outlives { .. }
+        | Ask::Exit => None,
     }
 }
 

@@ -27,19 +27,37 @@ pub enum Ask {
         /// Where to write for an FLR, and what, 2 bytes.
         flr: (u16, u16),
     },
-    /// The importer opens the engine and attaches it to a space of its own.
+    /// The importer gets a space of its own and, if it is to have one, opens the engine and attaches it.
     SetUpImporter {
         /// PCI address of the engine.
-        address: String,
+        address: Option<String>,
+        /// Where it maps the window.
+        iova: u64,
+        /// Bytes of the window.
+        length: u64,
     },
+    /// What a second process imports, as the journal names it: BAR `bar` of the device, `size` bytes
+    /// that its VM has at `address`. Said before anything else.
+    Outlives {
+        /// PCI address of the device.
+        device: String,
+        /// The BAR.
+        bar: u8,
+        /// The VM's guest physical address.
+        address: u64,
+        /// Bytes.
+        size: u64,
+    },
+    /// A second process ends, and answers nothing.
+    Exit,
     /// A step of the exporter.
     Exporter(ExporterStep),
     /// A step of the importer.
     Importer(ImporterStep),
-    /// The engine writes this word to the window, and it is waited for.
-    Dma(u32),
+    /// The engine writes this word to an IOVA, and it is waited for.
+    Dma(u64, u32),
     /// The same, not waited for.
-    StartDma(u32),
+    StartDma(u64, u32),
     /// It is waited for now.
     FinishDma,
     /// The importer maps the dma-buf elsewhere, and unmaps it again.

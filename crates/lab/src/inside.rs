@@ -18,6 +18,9 @@ pub(crate) struct Orders {
     pub(crate) devices: Vec<Device>,
     /// The arguments of the command to run.
     pub(crate) command: Vec<String>,
+    /// The fault that is planted in this build of Barkeep, if it is one for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) planted: Option<String>,
 }
 
 /// A device to find and bind.
@@ -41,7 +44,8 @@ impl Orders {
             target: device.target,
             virtual_functions: device.virtual_functions.clone(),
         });
-        Self { virtual_time: !fast, devices: devices.collect(), command: command.to_vec() }
+        let planted = barkeep_planted::name().map(str::to_owned);
+        Self { virtual_time: !fast, devices: devices.collect(), command: command.to_vec(), planted }
     }
 
     /// The ones this machine was booted with.

@@ -51,6 +51,26 @@ pub fn check(path: &Path) -> Result<(), KernelError> {
     load(path).map(drop)
 }
 
+/// What a kernel image says of itself: release, who built it where, and when (a bzImage's
+/// `kernel_version`, Documentation/arch/x86/boot.rst; a vmlinux's banner). `None` where it says nothing, or
+/// cannot be read.
+pub fn version(path: &Path) -> Option<String> {
+    let bytes = fs::read(path).ok()?;
+    let text = match bzimage_size(&bytes) {
+        Some(_) => bytes.get(usize::from(u16_at(&bytes, 0x20e)?) + 0x200..)?,
+        None => {
+            const BANNER: &[u8] = b"Linux version ";
+            let at = bytes.windows(BANNER.len()).position(|window| window == BANNER)?;
+            &bytes[at + BANNER.len()..]
+        }
+    };
+    let text = &text[..text.iter().take(LONGEST_VERSION).position(|byte| matches!(byte, 0 | b'\n'))?];
+    Some(String::from_utf8_lossy(text).trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Of a kernel's words of itself.
+const LONGEST_VERSION: usize = 512;
+
 pub(crate) fn load(path: &Path) -> Result<Kernel, KernelError> {
     let unreadable = |source| KernelError::Unreadable { path: path.to_owned(), source };
     let bytes = fs::read(path).map_err(unreadable)?;
@@ -125,6 +145,22 @@ pub(crate) mod tests {
                 matches!(error, KernelError::Truncated { expected, .. } if expected == image.len() as u64)
             );
         }
+    }
+
+    #[test]
+    fn a_kernel_says_which_it_is() {
+        let version_of = |bytes: &[u8]| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            fs::write(file.path(), bytes).unwrap();
+            version(file.path())
+        };
+        let mut image = bzimage(&[7; 100]);
+        let text = b"7.3.4 (a@b) #1 SMP\0";
+        image[0x300..0x300 + text.len()].copy_from_slice(text);
+        image[0x20e..0x210].copy_from_slice(&0x100u16.to_le_bytes());
+        assert_eq!(version_of(&image).as_deref(), Some("7.3.4 (a@b) #1 SMP"));
+        assert_eq!(version_of(b"\x7fELF...Linux version 7.3.4 (c)\n").as_deref(), Some("7.3.4 (c)"));
+        assert_eq!(version_of(b"\x7fELF"), None);
     }
 
     #[test]

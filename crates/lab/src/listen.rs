@@ -4,6 +4,7 @@ use crate::child::Qemu;
 use crate::command_line::JOURNAL_SIZE;
 use crate::console;
 use crate::error::{EXIT_TESTBED, LabError};
+use crate::hang::Hang;
 use crate::parcel::{self, UnpackError};
 use crate::results::Results;
 use crate::scratch::Scratch;
@@ -26,6 +27,8 @@ pub(crate) enum Stop {
     Ended(ExitStatus),
     /// Too much wall time went by.
     TimedOut,
+    /// Nothing more will come of it, as this line of the kernel's log says.
+    Hangs(String),
     /// A signal came.
     Signal(i32),
 }
@@ -38,6 +41,7 @@ pub(crate) struct Listener<'a> {
     reader: Option<Reader>,
     /// When it was started, or the last run in it began.
     since: Instant,
+    hang: Hang,
     on_event: &'a mut dyn FnMut(&Event, Header),
 }
 
@@ -48,7 +52,7 @@ impl<'a> Listener<'a> {
         results: Results,
         on_event: &'a mut dyn FnMut(&Event, Header),
     ) -> Self {
-        Self { qemu, scratch, results, reader: None, since: Instant::now(), on_event }
+        Self { qemu, scratch, results, reader: None, since: Instant::now(), hang: Hang::default(), on_event }
     }
 
     /// Hands events on until the machine is gone, or has to go.
@@ -72,6 +76,9 @@ impl<'a> Listener<'a> {
             }
             if finished.is_none() && self.since.elapsed() > timeout {
                 break Stop::TimedOut;
+            }
+            if let Some(line) = self.hang.line() {
+                break Stop::Hangs(line.to_owned());
             }
             thread::sleep(PERIOD);
         };
@@ -149,6 +156,7 @@ impl<'a> Listener<'a> {
         if event.kind == Kind::RunStart {
             self.since = Instant::now();
         }
+        self.hang.hear(event);
         self.results.write(event)?;
         (self.on_event)(event, self.results.header());
         Ok(())

@@ -27,6 +27,11 @@ pub enum Outcome {
         /// The last thing that is known of it.
         last: Option<Box<Event>>,
     },
+    /// A task hung in the kernel, and for longer than anything takes nobody did anything.
+    Hung {
+        /// What the kernel said of the task.
+        line: String,
+    },
     /// The machine went down by itself: the kernel died.
     Died {
         /// Whether the kernel ever started PID 1.
@@ -42,13 +47,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The status to exit with: the inner command's own; 124 for a time-out; 1 for a kernel
+    /// The status to exit with: the inner command's own; 124 for a time-out or a hang; 1 for a kernel
     /// that died under the command (it did not stay clean), 125 for one that never got so
     /// far; 128 and the signal's number.
     pub fn exit_code(&self) -> i32 {
         match self {
             Self::Finished { status, .. } => *status,
-            Self::TimedOut { .. } => EXIT_TIME_OUT,
+            Self::TimedOut { .. } | Self::Hung { .. } => EXIT_TIME_OUT,
             Self::Died { reached_init: true, .. } => 1,
             Self::Died { reached_init: false, .. } => EXIT_TESTBED,
             Self::Interrupted { signal } => 128 + signal,
@@ -73,6 +78,7 @@ impl fmt::Display for Outcome {
                     None => write!(f, " before the first event"),
                 }
             }
+            Self::Hung { line } => write!(f, "it hangs: {line}"),
             Self::Died { reached_init, console } => {
                 let when =
                     if *reached_init { "under the command" } else { "before PID 1 had set up its journal" };

@@ -104,6 +104,10 @@ fn settle(mut listener: Listener<'_>, stop: Stop, timeout: Duration) -> Result<O
             listener.failed(&format!("timed out after {} s of wall time", timeout.as_secs()))?;
             Outcome::TimedOut { after: timeout, reached_init: listener.reached_init(), last }
         }
+        Stop::Hangs(line) => {
+            listener.failed(&format!("nothing has happened for too long since a task hangs: {line}"))?;
+            Outcome::Hung { line }
+        }
         Stop::Signal(signal) => {
             listener.failed(&format!("ended by signal {signal}"))?;
             Outcome::Interrupted { signal }

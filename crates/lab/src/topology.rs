@@ -13,6 +13,7 @@ use std::path::PathBuf;
 /// The compiled-in topologies: name and text.
 const BUILT_IN: &[(&str, &str)] = &[
     ("nvme-edu", include_str!("../topologies/nvme-edu.toml")),
+    ("two-engines", include_str!("../topologies/two-engines.toml")),
     ("nvme-nvme", include_str!("../topologies/nvme-nvme.toml")),
     ("igb-vfs", include_str!("../topologies/igb-vfs.toml")),
     ("twins", include_str!("../topologies/twins.toml")),
@@ -20,6 +21,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("e1000e", include_str!("../topologies/e1000e.toml")),
     ("large-bar", include_str!("../topologies/large-bar.toml")),
     ("mesh", include_str!("../topologies/mesh.toml")),
+    ("crowd", include_str!("../topologies/crowd.toml")),
     ("odd-bars", include_str!("../topologies/odd-bars.toml")),
     ("conform", include_str!("../topologies/conform.toml")),
 ];

@@ -3,7 +3,7 @@
 use crate::column::{Column, Machine};
 use crate::device::{Device, Target};
 use barkeep_lab::topology::Engine;
-use barkeep_scenario::language::{Content, Fate, Guest, Place, Purpose, Sight, Spaces, VERSION};
+use barkeep_scenario::language::{Content, Fate, Guest, Place, Purpose, Sight, Spaces};
 use barkeep_scenario::units::Lapse;
 use barkeep_scenario::{Action, Scenario};
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl<'a> Story<'a> {
         let apart = self.column.devices.iter().any(|device| device.function_of.is_some());
         let spaces = if apart { Spaces::Each } else { Spaces::Shared };
         let guest = Guest { vcpus: 1 + watching, spaces, ..Guest::default() };
-        Scenario { version: VERSION, name, topology, guest, actions: self.actions }
+        Scenario { topology, guest, ..Scenario::of(name, self.actions) }
     }
 
     /// Does this.

@@ -8,16 +8,18 @@ use crate::map::{CONTROL_WORDS, MMIO64, OUTAGE_WORD_COUNT, OUTAGE_WORDS};
 use crate::memory::Ram;
 use crate::outsiders::Outsiders;
 use crate::pci_root::PciRoot;
+use crate::second::Beside;
 use barkeep_export::FaultSource;
 use barkeep_export::driver::OutageSink;
 use barkeep_export::{
     Administrator, Cause, Driver, Errno, Function, Importer, IoSpace, LowPower, OutageWord, Parties,
-    Passthrough, Phase, WindowId, result_number,
+    Passthrough, Phase, SecondEnd, Seconds, WindowId, result_number,
 };
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
+use barkeep_planted::{Fault, is_planted};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
@@ -53,6 +55,8 @@ pub struct BoardParts {
     pub others: BTreeMap<String, DeviceAddress>,
     /// Lets time pass, as the lane's time goes.
     pub sleep: Arc<dyn Fn(Duration) + Send + Sync>,
+    /// Who starts second processes.
+    pub seconds: Arc<dyn Seconds>,
 }
 
 /// A device in its place.
@@ -63,6 +67,9 @@ pub(crate) struct Seat {
     first_window: u64,
     pub(crate) outsiders: Outsiders,
 }
+
+/// Gives the next pause, if there is to be one.
+pub type Draw = Box<dyn FnMut() -> Option<Duration> + Send>;
 
 /// A VM without its CPUs.
 pub struct Board {
@@ -75,6 +82,10 @@ pub struct Board {
     administrator: Arc<dyn Administrator>,
     others: BTreeMap<String, DeviceAddress>,
     sleep: Arc<dyn Fn(Duration) + Send + Sync>,
+    seconds: Arc<dyn Seconds>,
+    pub(crate) beside: Beside,
+    /// The VMM has been killed, as far as that is simulated.
+    killed: AtomicBool,
     /// One attach at a time: they share an IOVA.
     attaching: Mutex<()>,
 }
@@ -85,7 +96,8 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub fn new(parts: BoardParts) -> Result<Self, BoardError> {
-        let BoardParts { journal, ram, space, slots, devices, faults, administrator, others, sleep } = parts;
+        let BoardParts { journal, ram, space, slots, devices, faults, administrator, others, sleep, seconds } =
+            parts;
         let (mut seats, mut count) = (Vec::new(), 0);
         for (name, function) in devices {
             let windows = function.windows().len() as u64;
@@ -105,7 +117,21 @@ impl Board {
         }
         let (driver, faults) = (Arc::new(driver), faults.map(Faults::new));
         let attaching = Mutex::new(());
-        Ok(Self { journal, ram, space, seats, driver, faults, administrator, others, sleep, attaching })
+        Ok(Self {
+            journal,
+            ram,
+            space,
+            seats,
+            driver,
+            faults,
+            administrator,
+            others,
+            sleep,
+            seconds,
+            beside: Beside::default(),
+            killed: AtomicBool::new(false),
+            attaching,
+        })
     }
 
     /// Does what firmware does and maps every device for the first time. What could not be
@@ -114,7 +140,8 @@ impl Board {
     /// # Errors
     /// See [`FirmwareError`].
     pub fn start(&self) -> Result<(), FirmwareError> {
-        firmware::set_up(&self.functions())?;
+        let functions = self.functions();
+        firmware::set_up(&functions, &|device, write| functions[device].plain_write(write))?;
         for device in 0..self.driver.devices() {
             let _ = self.driver.handle(device, Cause::START, (Actor::Vmm, 0));
         }
@@ -133,8 +160,11 @@ impl Board {
     /// mappings (by closing each device), then dma-bufs. Guest RAM goes with the board.
     pub fn take_apart(&self) {
         self.driver.linger(None);
+        self.driver.between_steps(None);
+        // There is none where nobody has started one or somebody has ended it.
+        let _ = self.end_second(SecondEnd::Exit);
         for (device, Seat { function, .. }) in (0..).zip(&self.seats) {
-            self.let_go(device);
+            self.let_go(device, None, None);
             if !self.driver.keeper(device).closed() {
                 self.close(device);
             }
@@ -143,6 +173,33 @@ impl Board {
                     let event = Event::new(Kind::DmabufClose, Actor::Vmm).device(function.address());
                     self.journal.emit(event.bar(window.bar).range(window.offset, window.size));
                 }
+            }
+        }
+    }
+
+    /// Notes that the VMM is killed, where its machine is simulated in this very process: whoever
+    /// carries a scenario out ends it here, and calls [`Self::abandon`] instead of
+    /// [`Self::take_apart`] once no CPU runs any more.
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+    }
+
+    /// Whether it was.
+    pub fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    /// Gives everything back as the kernel does for a process that is killed: without the keeper, and
+    /// without a word. References of others that were this process's own go too.
+    pub fn abandon(&self) {
+        let event = Event::new(Kind::Process, Actor::Vmm);
+        let lifetime = self.journal.begin(event.text("vmm"));
+        self.journal.end_with(lifetime, |event| event.text("SIGKILL").result(0));
+        for (device, Seat { function, outsiders, .. }) in (0..).zip(&self.seats) {
+            outsiders.forget();
+            function.device().close();
+            for window in 0..function.windows().len() as u16 {
+                self.space.remove_buffer(WindowId { device, window });
             }
         }
     }
@@ -172,7 +229,7 @@ impl Board {
         &self.seats[usize::from(device)].function
     }
 
-    fn functions(&self) -> Vec<Arc<dyn Function>> {
+    pub(crate) fn functions(&self) -> Vec<Arc<dyn Function>> {
         self.seats.iter().map(|seat| Arc::clone(&seat.function) as Arc<dyn Function>).collect()
     }
 
@@ -253,7 +310,10 @@ impl Board {
     /// The hot reset's errno.
     pub fn hot_reset(&self, device: u16) -> Result<(), Errno> {
         // On the root bus there are none to be asked for; the reset itself says so.
-        let members = self.function(device).device().hot_reset_members().unwrap_or_default();
+        let mut members = self.function(device).device().hot_reset_members().unwrap_or_default();
+        if is_planted(Fault::SiblingForgotten) {
+            members.clear();
+        }
         let ours: Vec<u16> =
             (0..self.driver.devices()).filter(|n| members.contains(&self.driver.address(*n))).collect();
         self.driver.handle_together(device, &ours, Cause::HOT_RESET, (Actor::Vmm, 0))
@@ -276,6 +336,19 @@ impl Board {
         self.driver.linger(pause);
     }
 
+    /// From now on each event pauses between its steps as long as `draw` says, which is asked each time,
+    /// in the order in which the steps are taken.
+    pub fn pauses(&self, draw: Draw) {
+        let sleep = Arc::clone(&self.sleep);
+        let draw = Mutex::new(draw);
+        self.driver.between_steps(Some(Arc::new(move || {
+            let time = draw.lock().unwrap_or_else(PoisonError::into_inner)();
+            if let Some(time) = time {
+                sleep(time);
+            }
+        })));
+    }
+
     /// Unmaps a window past its keeper: what a second holder of the iommufd context can do.
     ///
     /// # Errors
@@ -290,6 +363,16 @@ impl Board {
         let result = self.space.unmap(id, address).map(drop);
         self.journal.end(step, result_number(result));
         result
+    }
+
+    /// The I/O address space.
+    pub(crate) fn space(&self) -> &Arc<dyn IoSpace> {
+        &self.space
+    }
+
+    /// Who starts second processes.
+    pub fn seconds(&self) -> &Arc<dyn Seconds> {
+        &self.seconds
     }
 
     /// Who administers the machine the devices are of.

@@ -6,6 +6,7 @@ use crate::msix::MsixTable;
 use crate::pci_root::PciRoot;
 use barkeep_export::{Answer, Cause, Driver, Errno, Function, Phase, WindowId};
 use barkeep_journal::Actor;
+use barkeep_planted::{Fault, is_planted};
 use barkeep_probe::mailbox::{DOORBELL_EXCEPTION, DOORBELL_NEXT, DOORBELL_PANIC, DOORBELL_PORT};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,6 +111,12 @@ impl Bus {
         }
     }
 
+    /// What the VMM itself emulates of the functions is as after power-on.
+    pub fn reset(&self) {
+        self.root.reset();
+        self.seats.iter().filter_map(|seat| seat.msix.as_ref()).for_each(MsixTable::reset);
+    }
+
     /// A read from an I/O port.
     pub fn port_read(&self, port: u16, bytes: &mut [u8]) {
         bytes.fill(0xff);
@@ -198,6 +205,9 @@ impl Bus {
     fn bar_read(&self, place: &Place, bytes: &mut [u8]) {
         let seat = &self.seats[place.device];
         if !self.ask_device(place) {
+            if is_planted(Fault::ZerosInAnOutage) {
+                bytes.fill(0);
+            }
             return;
         }
         match &seat.msix {

@@ -20,11 +20,14 @@ pub enum FirmwareError {
     Write(DeviceAddress, #[source] Errno),
 }
 
-/// Places the BARs of all functions and turns them on.
+/// How a register of a function is written.
+pub type Write<'a> = &'a dyn Fn(usize, &ConfigWrite) -> Result<(), Errno>;
+
+/// Places the BARs of all functions and turns them on: the same functions are always placed the same.
 ///
 /// # Errors
 /// See [`FirmwareError`].
-pub fn set_up(functions: &[Arc<dyn Function>]) -> Result<(), FirmwareError> {
+pub fn set_up(functions: &[Arc<dyn Function>], write: Write<'_>) -> Result<(), FirmwareError> {
     let mut requests = Vec::new();
     for (device, function) in functions.iter().enumerate() {
         let function_number = guest_function(device);
@@ -36,12 +39,12 @@ pub fn set_up(functions: &[Arc<dyn Function>]) -> Result<(), FirmwareError> {
     for (device, function) in functions.iter().enumerate() {
         let failed = |errno| FirmwareError::Write(function.address(), errno);
         // Off while the BARs move, so that nothing is decoded at half an address.
-        write(function, ConfigWrite::word(header::COMMAND, 0)).map_err(failed)?;
+        write(device, &ConfigWrite::word(header::COMMAND, 0)).map_err(failed)?;
         for assignment in assignments.iter().filter(|a| a.function == guest_function(device)) {
-            place(function, assignment).map_err(failed)?;
+            place(device, assignment, write).map_err(failed)?;
         }
         let on = header::COMMAND_MEMORY | header::COMMAND_MASTER;
-        write(function, ConfigWrite::word(header::COMMAND, on)).map_err(failed)?;
+        write(device, &ConfigWrite::word(header::COMMAND, on)).map_err(failed)?;
     }
     Ok(())
 }
@@ -51,19 +54,15 @@ fn guest_function(device: usize) -> u16 {
     u16::from(PciRoot::slot(device as u16)) << 3
 }
 
-fn place(function: &Arc<dyn Function>, assignment: &Assignment) -> Result<(), Errno> {
+fn place(device: usize, assignment: &Assignment, write: Write<'_>) -> Result<(), Errno> {
     let Some(address) = assignment.address else {
         return Ok(());
     };
     let (low, high) = bars::registers(&assignment.bar, address);
     let register = header::BAR0 + 4 * u16::from(assignment.bar.index);
-    write(function, ConfigWrite::dword(register, low))?;
+    write(device, &ConfigWrite::dword(register, low))?;
     if let Some(high) = high {
-        write(function, ConfigWrite::dword(register + 4, high))?;
+        write(device, &ConfigWrite::dword(register + 4, high))?;
     }
     Ok(())
-}
-
-fn write(function: &Arc<dyn Function>, write: ConfigWrite) -> Result<(), Errno> {
-    function.plain_write(&write)
 }

@@ -7,7 +7,7 @@
 //! * [`faults`]: the IOMMU's fault records, followed; [`outsiders`]: others who hold a device's
 //!   file, and the kernel that wants it back.
 //! * [`efault`]: what a vCPU does when the memory behind a slot is not there.
-//! * [`firmware`]: places the BARs and turns the devices on.
+//! * [`firmware`]: places the BARs and turns the devices on, also when the guest reboots.
 //! * [`map`] and [`memory`]: addresses, and RAM.
 
 pub mod board;
@@ -21,8 +21,10 @@ pub mod msix;
 pub mod outsiders;
 pub mod pci_root;
 mod places;
+mod reboot;
+pub mod second;
 
 pub use board::{Board, BoardError, BoardParts};
 pub use bus::{Bus, Doorbell, Flow};
 pub use memory::Ram;
-pub use outsiders::OnRequest;
+pub use outsiders::{Holding, OnRequest};

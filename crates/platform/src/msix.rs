@@ -14,12 +14,14 @@ pub struct MsixTable {
 impl MsixTable {
     /// A table as after reset: every vector masked (PCI Local Bus 3.0, 6.8.2.9).
     pub fn new(capability: MsixCapability) -> Self {
-        let size = capability.table.size as usize;
-        let mut table = vec![0; size];
-        for entry in table.chunks_exact_mut(16) {
-            entry[12] = 1;
-        }
-        Self { capability, table: Mutex::new(table) }
+        let table = Mutex::new(masked(capability.table.size as usize));
+        Self { capability, table }
+    }
+
+    /// The same again.
+    pub fn reset(&self) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        *table = masked(table.len());
     }
 
     /// Whether the bytes are part of the table or the pending bits.
@@ -52,6 +54,15 @@ impl MsixTable {
         let at = usize::try_from(at).ok()?;
         (at.checked_add(len)? <= size).then_some(at)
     }
+}
+
+/// A table of that many bytes with every vector masked.
+fn masked(size: usize) -> Vec<u8> {
+    let mut table = vec![0; size];
+    for entry in table.chunks_exact_mut(16) {
+        entry[12] = 1;
+    }
+    table
 }
 
 #[cfg(test)]

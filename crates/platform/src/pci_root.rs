@@ -7,6 +7,7 @@ use barkeep_journal::{Actor, Event, Journal, Kind};
 use barkeep_pci::emulated::HostBridge;
 use barkeep_pci::header;
 use barkeep_pci::write::ConfigWrite;
+use barkeep_planted::{Fault, is_planted};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,6 +35,12 @@ impl PciRoot {
         let bridge = Mutex::new(HostBridge::default());
         let (address, interrupts_told) = (AtomicU32::new(0), AtomicBool::new(false));
         Self { bridge, functions, driver, journal, address, interrupts_told }
+    }
+
+    /// The bridge and the address port are as after power-on.
+    pub fn reset(&self) {
+        *self.bridge.lock().unwrap_or_else(PoisonError::into_inner) = HostBridge::default();
+        self.address.store(0, Ordering::Relaxed);
     }
 
     /// The guest's device number of a passed-through function.
@@ -146,6 +153,8 @@ impl PciRoot {
     }
 
     fn function_write(&self, device: usize, write: &ConfigWrite, vcpu: u16) {
+        let astray = is_planted(Fault::WrongFunction) && write.offset == header::COMMAND;
+        let device = if astray { 0 } else { device };
         let function = &self.functions[device];
         let result = self.driver.write(device as u16, &**function, write, (Actor::Vcpu, vcpu));
         if let Err(errno) = result {

@@ -136,8 +136,8 @@ pub enum Command {
         /// Address of edu's BAR 0.
         edu_bar: u64,
     },
-    /// Sleeps, halted, until edu's DMA is done, looking every millisecond; answers with
-    /// [`crate::Reply::Waited`].
+    /// Sleeps, halted, until edu's DMA is done, looking after a millisecond and then ever less
+    /// often, at least every 16 ms; answers with [`crate::Reply::Waited`].
     EduWait {
         /// Address of edu's BAR 0.
         edu_bar: u64,

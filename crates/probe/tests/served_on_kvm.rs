@@ -120,8 +120,9 @@ fn waiting_for_edu_tells_busy_from_late_from_gone() {
     };
     assert_eq!(machine.ask(0, start), Ok(Reply::Done));
     assert_eq!(machine.ask(1, busy), Ok(Reply::Busy(true)));
-    let wait = Command::EduWait { edu_bar: EDU_BAR, max_ns: 3_000_000 };
-    assert_eq!(machine.ask(0, wait), Err(Refusal::TimedOut { looks: 3 }));
+    let wait = Command::EduWait { edu_bar: EDU_BAR, max_ns: 8_000_000 };
+    // After 1, 3, 7 and, the last, 8 ms.
+    assert_eq!(machine.ask(0, wait), Err(Refusal::TimedOut { looks: 4 }));
     let gone = Command::EduWait { edu_bar: NOBODY, max_ns: 1_000_000_000 };
     assert_eq!(machine.ask(1, gone), Err(Refusal::Gone));
     assert_eq!(machine.ask(1, Command::EduBusy { edu_bar: NOBODY }), Err(Refusal::Gone));

@@ -177,7 +177,7 @@ fn edu() -> impl Strategy<Value = Command> {
             };
             Command::EduStart { edu_bar: EDU_BAR, source, destination, length, direction }
         }),
-        2 => Just(Command::EduWait { edu_bar: EDU_BAR, max_ns: 2_000_000 }),
+        2 => Just(Command::EduWait { edu_bar: EDU_BAR, max_ns: 4_000_000 }),
         1 => Just(Command::EduBusy { edu_bar: EDU_BAR }),
         1 => Just(Command::EduWait { edu_bar: NOBODY, max_ns: 2_000_000 }),
         1 => Just(Command::EduBusy { edu_bar: 1 << 47 }),

@@ -1,10 +1,12 @@
 //! What a person sees of a run, made from its journal alone: a timeline while it goes on, a
-//! verdict at its end. And the way back in from a file: [`jsonl`].
+//! verdict at its end. And the way back in from a file: [`jsonl`]. What many runs of one scenario
+//! come to, for people and for a CI: [`storm`].
 
 mod fold;
 mod happening;
 pub mod jsonl;
 mod names;
+pub mod storm;
 mod style;
 mod time;
 pub mod timeline;

@@ -69,12 +69,14 @@ fn table(counts: &Summary) -> Vec<(&'static str, String)> {
         rows.push(("expectations", format!("{} held", counts.expectations_held)));
     }
     rows.push(("left over", tally(&counts.leftovers)));
-    for (label, tally_of) in
-        [("accesses", &counts.accesses), ("marks", &counts.marks), ("degraded", &counts.degraded)]
-    {
-        if !tally_of.is_empty() {
-            rows.push((label, tally(tally_of)));
-        }
+    if !counts.accesses.is_empty() {
+        rows.push(("accesses", tally(&counts.accesses)));
+    }
+    if !(counts.marks.is_empty() && counts.other_marks.is_empty()) {
+        rows.push(("marks", marks(counts)));
+    }
+    if !counts.degraded.is_empty() {
+        rows.push(("degraded", tally(&counts.degraded)));
     }
     if counts.unexplained_revokes > 0 {
         rows.push(("unexplained", format!("{} revokes nothing here caused", counts.unexplained_revokes)));
@@ -103,7 +105,7 @@ fn revokes(counts: &Summary) -> String {
     text
 }
 
-fn dma(counts: &Summary) -> String {
+pub(crate) fn dma(counts: &Summary) -> String {
     let Summary { dma_started, dma_landed, dma_not_landed, dma_faulted, dma_in_flight, .. } = counts;
     format!(
         "{dma_started} commanded: {dma_landed} seen to land, {dma_not_landed} not to, {dma_faulted} faults; \
@@ -111,7 +113,7 @@ fn dma(counts: &Summary) -> String {
     )
 }
 
-fn cpu(counts: &Summary) -> String {
+pub(crate) fn cpu(counts: &Summary) -> String {
     let Summary { cpu_landed, cpu_not_landed, answered, .. } = counts;
     format!("{cpu_landed} seen to land, {cpu_not_landed} not to; {answered} accesses answered in outages")
 }
@@ -130,7 +132,15 @@ fn outages(counts: &Summary) -> String {
     }
 }
 
-fn tally(tally: &Tally) -> String {
+/// *Sometimes* marks that were hit, with how often.
+pub(crate) fn marks(counts: &Summary) -> String {
+    let hit: Vec<_> = counts.marks.iter().map(|(mark, count)| format!("{mark} {count}")).collect();
+    let others = counts.other_marks.iter().map(|(text, count)| format!("{text} {count}"));
+    let all: Vec<_> = hit.into_iter().chain(others).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+pub(crate) fn tally(tally: &Tally) -> String {
     let mut texts: Vec<_> = tally.iter().map(|(text, count)| format!("{text} ({count})")).collect();
     if tally.others() > 0 {
         texts.push(format!("others ({})", tally.others()));
@@ -170,9 +180,10 @@ fn look<W: Write>(out: &mut W, verdict: &Verdict, journal: &Path) -> io::Result<
     Ok(())
 }
 
-fn row<W: Write>(out: &mut W, label: &str, text: &str) -> io::Result<()> {
+pub(crate) fn row<W: Write + ?Sized>(out: &mut W, label: &str, text: &str) -> io::Result<()> {
     for (n, line) in wrap(text, WIDTH - LABEL).into_iter().enumerate() {
-        let label = if n == 0 { label } else { "" };
+        // One that is too long keeps its space.
+        let label = if n == 0 { format!("{label} ") } else { String::new() };
         writeln!(out, "  {label:<width$}{line}", width = LABEL - 2)?;
     }
     Ok(())

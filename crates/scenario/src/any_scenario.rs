@@ -30,7 +30,7 @@ fn pick<T: Clone + std::fmt::Debug + 'static>(words: &[T]) -> impl Strategy<Valu
 }
 
 fn accesses() -> impl Strategy<Value = Action> {
-    let contents = [Content::Holds, Content::Ones, Content::Differs];
+    let contents = [Content::Holds, Content::Ones, Content::Differs, Content::Any];
     let fates = [Fate::Lands, Fate::Faults, Fate::Lost, Fate::Either];
     let dma = (name(), place(), 1..1025_u64, any::<Option<u32>>()).boxed();
     prop_oneof![
@@ -56,7 +56,7 @@ fn accesses() -> impl Strategy<Value = Action> {
             vcpu,
             engine
         }),
-        (0..4_usize, pick(&[Sight::Ones, Sight::Nothing]))
+        (0..4_usize, pick(&[Sight::Ones, Sight::Nothing, Sight::Any]))
             .prop_map(|(vcpu, expect)| Action::Watched { vcpu, expect }),
         (place(), 0..4_usize, lapse()).prop_map(|(at, vcpu, pause)| Action::Hammer { at, vcpu, pause }),
         (place(), lapse(), any::<bool>(), name())
@@ -64,14 +64,53 @@ fn accesses() -> impl Strategy<Value = Action> {
     ]
 }
 
+fn register() -> impl Strategy<Value = Register> {
+    use Register::{AfControl, Command, DeviceControl, Pmcsr};
+    prop_oneof![Just(Command), Just(DeviceControl), Just(AfControl), Just(Pmcsr)]
+}
+
 fn events() -> impl Strategy<Value = Action> {
     let config = prop_oneof![
-        (name(), 0..4_usize).prop_map(|(device, vcpu)| Action::Flr { device, vcpu }),
-        (name(), 0..4_usize).prop_map(|(device, vcpu)| Action::AfFlr { device, vcpu }),
-        (name(), 0..4_usize).prop_map(|(device, vcpu)| Action::DecodeOff { device, vcpu }),
-        (name(), 0..4_usize).prop_map(|(device, vcpu)| Action::DecodeOn { device, vcpu }),
-        (name(), 0..4_usize).prop_map(|(device, vcpu)| Action::D3hot { device, vcpu }),
-        (name(), 0..4_usize).prop_map(|(device, vcpu)| Action::D0 { device, vcpu }),
+        (name(), register(), 0..9_u16, 0..9_u16, 0..4_usize, any::<bool>()).prop_map(
+            |(device, register, set, clear, vcpu, background)| Action::ConfigWrite {
+                device,
+                register,
+                set,
+                clear,
+                vcpu,
+                background
+            }
+        ),
+        (name(), 0..4_usize, any::<bool>()).prop_map(|(device, vcpu, background)| Action::Flr {
+            device,
+            vcpu,
+            background
+        }),
+        (name(), 0..4_usize, any::<bool>()).prop_map(|(device, vcpu, background)| Action::AfFlr {
+            device,
+            vcpu,
+            background
+        }),
+        (name(), 0..4_usize, any::<bool>()).prop_map(|(device, vcpu, background)| Action::DecodeOff {
+            device,
+            vcpu,
+            background
+        }),
+        (name(), 0..4_usize, any::<bool>()).prop_map(|(device, vcpu, background)| Action::DecodeOn {
+            device,
+            vcpu,
+            background
+        }),
+        (name(), 0..4_usize, any::<bool>()).prop_map(|(device, vcpu, background)| Action::D3hot {
+            device,
+            vcpu,
+            background
+        }),
+        (name(), 0..4_usize, any::<bool>()).prop_map(|(device, vcpu, background)| Action::D0 {
+            device,
+            vcpu,
+            background
+        }),
         (name(), 0..6_u8, 0..4_usize).prop_map(|(device, bar, vcpu)| Action::BarMove { device, bar, vcpu }),
     ];
     let vmm = prop_oneof![
@@ -93,7 +132,7 @@ fn events() -> impl Strategy<Value = Action> {
 
 fn outside() -> impl Strategy<Value = Action> {
     let releases = [Release::AtOnce, Release::Later];
-    let holds = [Hold::Duplicate, Hold::Mapping, Hold::Passed, Hold::Kvm];
+    let holds = [Hold::Duplicate, Hold::Mapping, Hold::Passed, Hold::Kvm, Hold::Inherited, Hold::Reopened];
     let unseen = [Unseen::DecodeOff, Unseen::D3hot, Unseen::D0, Unseen::Flr, Unseen::HotReset];
     prop_oneof![
         (name(), pick(&releases), prop::option::of(name()))
@@ -101,8 +140,17 @@ fn outside() -> impl Strategy<Value = Action> {
         name().prop_map(|device| Action::Removed { device }),
         (name(), any::<bool>()).prop_map(|(device, present)| Action::ResetMethods { device, present }),
         (name(), name()).prop_map(|(device, expect)| Action::SysfsReset { device, expect }),
-        (name(), pick(&holds)).prop_map(|(device, what)| Action::Hold { device, what }),
-        name().prop_map(|device| Action::LetGo { device }),
+        (name(), pick(&holds), name()).prop_map(|(device, what, expect)| Action::Hold {
+            device,
+            what,
+            bar: None,
+            offset: 0,
+            expect
+        }),
+        (name(), prop::option::of(pick(&holds)), 0..6_u8, 0..1_u64 << 40)
+            .prop_map(|(device, what, bar, offset)| Action::LetGo { device, what, bar: Some(bar), offset }),
+        second(),
+        Just(Action::KillVmm),
         (name(), name()).prop_map(|(device, expect)| Action::SignalError { device, expect }),
         (name(), pick(&unseen)).prop_map(|(device, what)| Action::Unseen {
             device,
@@ -125,8 +173,45 @@ fn outside() -> impl Strategy<Value = Action> {
     ]
 }
 
+fn second() -> impl Strategy<Value = Action> {
+    let steps = [Second::Import, Second::Unmap, Second::Drop, Second::DmaStart, Second::End, Second::Kill];
+    let here = |mut place: Place| {
+        (place.moved_from, place.offset) = (false, place.offset & !3);
+        place
+    };
+    prop_oneof![
+        (place(), prop::option::of(name())).prop_map(move |(of, engine)| Action::Second {
+            what: Second::Start,
+            of: Some(here(of)),
+            engine,
+            expect: "ok".into()
+        }),
+        pick(&steps).prop_map(|what| Action::Second { what, of: None, engine: None, expect: "any".into() }),
+        pick(&[Second::Dma, Second::DmaFinish]).prop_map(|what| Action::Second {
+            what,
+            of: None,
+            engine: None,
+            expect: "lost".into()
+        }),
+    ]
+}
+
+/// What another thread does while something else goes on.
+fn meanwhile() -> impl Strategy<Value = Action> {
+    let action = prop_oneof![
+        (name(), name()).prop_map(|(device, expect)| Action::DeviceReset { device, expect }),
+        name().prop_map(|device| Action::Close { device }),
+        (place(), lapse(), name()).prop_map(|(to, after, expect)| {
+            let background = false;
+            Action::Attach { to, after, background, expect }
+        }),
+    ];
+    (lapse(), action).prop_map(|(after, action)| Action::Meanwhile { after, action: Box::new(action) })
+}
+
 fn actions() -> impl Strategy<Value = Vec<Action>> {
-    let single = prop_oneof![accesses(), events(), outside()];
+    let beside = prop_oneof![meanwhile(), Just(Action::Join), Just(Action::Reboot)];
+    let single = prop_oneof![accesses(), events(), outside(), beside];
     let action = single.prop_recursive(2, 12, 4, |inner| {
         (0..20_u64, prop::collection::vec(inner, 0..4))
             .prop_map(|(times, actions)| Action::Repeat { times, actions })
@@ -138,6 +223,7 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
     let guest = (4..65_u16, 0..1_u64 << 40, pick(&[Spaces::Shared, Spaces::Each]))
         .prop_map(|(vcpus, memory, spaces)| Guest { vcpus, memory: Size(memory), spaces });
     (name(), prop::option::of(name()), guest, actions()).prop_map(|(name, topology, guest, actions)| {
-        Scenario { version: VERSION, name, topology, guest, actions }
+        let (seed, simulated, perturb, storm) = (None, BTreeMap::new(), Perturb::default(), None);
+        Scenario { version: VERSION, name, topology, seed, guest, simulated, perturb, storm, actions }
     })
 }

@@ -27,6 +27,10 @@ pub(crate) struct Dma {
     reach: u64,
     data: Data,
     stage: Stage,
+    /// Its data did not stand there already, which would prove nothing.
+    fresh: bool,
+    /// It may land or not.
+    either: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct Dmas {
     engines: BTreeMap<u16, Engine>,
     /// The last one of each engine, until it is over.
     open: BTreeMap<u16, Dma>,
+    /// Engines whose last DMA nobody can wait for, and why.
+    unheard: BTreeMap<u16, String>,
     /// Those whose target could not be read when they were over.
     undecided: Vec<Dma>,
     /// Where data of an engine's own was last seen to stand: the next DMA's would be the same.
@@ -61,7 +67,19 @@ pub(crate) struct Wish<'a> {
 impl Runner<'_, '_> {
     /// Gets the data into the engine, then commands it to the BAR and goes on.
     pub(crate) fn dma_start(&mut self, wish: Wish<'_>) -> Result<(), RunError> {
-        let mut dma = self.load(wish)?;
+        let engine = self.device(wish.engine)?;
+        let started = self.load(wish).and_then(|dma| self.command(dma));
+        self.unless_deaf(engine, started)
+    }
+
+    /// All of it but the write that sets it going, which a watching vCPU makes.
+    pub(crate) fn dma_prepare(&mut self, wish: Wish<'_>) -> Result<(), RunError> {
+        let engine = self.device(wish.engine)?;
+        let prepared = self.load(wish).and_then(|dma| self.prepare(dma));
+        self.unless_deaf(engine, prepared)
+    }
+
+    fn command(&mut self, mut dma: Dma) -> Result<(), RunError> {
         dma.stage = Stage::Commanded;
         self.commanded(&dma);
         let cpu = self.cpu(0);
@@ -70,14 +88,40 @@ impl Runner<'_, '_> {
         Ok(())
     }
 
-    /// All of it but the write that sets it going, which a watching vCPU makes.
-    pub(crate) fn dma_prepare(&mut self, wish: Wish<'_>) -> Result<(), RunError> {
-        let mut dma = self.load(wish)?;
+    fn prepare(&mut self, mut dma: Dma) -> Result<(), RunError> {
         let cpu = self.cpu(0);
         let doorbell = self.engine(dma.engine)?.prepare(cpu, dma.registers, dma.order)?;
         dma.stage = Stage::Prepared(doorbell);
         self.dmas.open.insert(dma.engine.index, dma);
         Ok(())
+    }
+
+    /// An engine that does not do what it is told is no end of the run: somebody else may have
+    /// taken it away, and whoever asks what became of its DMA is told.
+    fn unless_deaf(&mut self, engine: DeviceRef, result: Result<(), RunError>) -> Result<(), RunError> {
+        match result {
+            Err(error) if error.is_engine() => {
+                let why = error.to_string();
+                let event = Event::new(Kind::Degraded, Actor::Scenario).device(engine.address);
+                self.world.board().journal().emit(event.text(format!("no DMA commanded: {why}")));
+                self.dmas.unheard.insert(engine.index, why);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// The guest has rebooted: nobody waits for its DMAs any more, which may land all the same.
+    pub(crate) fn cut_short(&mut self) {
+        let Dmas { engines, open, unheard, undecided, standing: _, number: _ } = &mut self.dmas;
+        // Their queues are not to be trusted.
+        engines.clear();
+        for (engine, dma) in std::mem::take(open) {
+            unheard.insert(engine, "the guest has rebooted".to_owned());
+            if let Stage::Commanded = dma.stage {
+                undecided.push(Dma { either: true, ..dma });
+            }
+        }
     }
 
     /// The write that is missing of an engine's prepared DMA.
@@ -124,13 +168,11 @@ impl Runner<'_, '_> {
         let reach = kind.reach(order);
         let data = kind.load(cpu, registers, order, pattern.unwrap_or(numbered))?;
         self.take_faults();
-        let dma = Dma { engine, registers, to, order, reach, data, stage: Stage::Commanded };
-        // Data that stands there already would prove nothing.
-        if !self.is_fresh(&dma)? {
-            let what = format!("the data {:#010x} is not there before its DMA", dma.data.first());
-            self.expectation(&what, false);
-        }
-        Ok(dma)
+        self.dmas.unheard.remove(&engine.index);
+        let stage = Stage::Commanded;
+        let dma = Dma { engine, registers, to, order, reach, data, stage, fresh: true, either: false };
+        let fresh = self.is_fresh(&dma)?;
+        Ok(Dma { fresh, ..dma })
     }
 
     /// Of a device that has been loaded as an engine.
@@ -162,17 +204,31 @@ impl Runner<'_, '_> {
     pub(crate) fn dma_finish(&mut self, engine: &str, expect: Fate) -> Result<bool, RunError> {
         let engine = self.device(engine)?;
         let commanded = |dma: &Dma| matches!(dma.stage, Stage::Commanded);
+        let either = expect == Fate::Either;
         let Some(dma) = self.dmas.open.remove(&engine.index).filter(commanded) else {
-            return Ok(self.expectation("a DMA was commanded before its end is awaited", false));
+            return Ok(match self.dmas.unheard.remove(&engine.index) {
+                Some(why) => self.expectation(&format!("the DMA {}: {why}", should(expect)), either),
+                None => self.expectation("a DMA was commanded before its end is awaited", false),
+            });
         };
+        if !dma.fresh && !either {
+            let what = format!("the data {:#010x} is not there before its DMA", dma.data.first());
+            self.expectation(&what, false);
+        }
+        let dma = Dma { either, ..dma };
         let cpu = self.cpu(0);
-        let ending = self.engine(engine)?.finish(cpu, dma.registers)?;
+        let ending = match self.engine(engine)?.finish(cpu, dma.registers) {
+            Err(error) if error.is_engine() => Ending::Failed(error.to_string()),
+            ending => ending?,
+        };
         let faults = self.take_faults();
         let faulted = faults.as_ref().map(|faults| faults.iter().any(|fault| dma.met(fault)));
         let difference = self.first_difference(&dma)?;
         let what = dma.told(expect, difference, faulted, &ending);
         let held = as_expected(expect, difference, faulted, &ending);
         match difference {
+            // It may be an earlier one's.
+            None if !dma.fresh => {}
             None => self.landed(&dma, true, dma.data.first()),
             // Nobody answers: whether the data is there shows when the BAR can be read.
             Some(u32::MAX) => self.dmas.undecided.push(dma),
@@ -189,17 +245,19 @@ impl Runner<'_, '_> {
         self.dmas.undecided = elsewhere;
         for dma in here {
             let arrived = found == dma.data.first();
-            self.landed(&dma, arrived, found);
-            if arrived {
+            if dma.fresh || !arrived {
+                self.landed(&dma, arrived, found);
+            }
+            if arrived && !dma.either {
                 self.expectation("data of a DMA that faulted is not in the BAR afterwards", false);
             }
         }
     }
 
     /// A guest CPU has written a place. Whether that arrived is looked at where it matters.
-    pub(crate) fn written_over(&mut self, spot: Spot) -> Result<(), RunError> {
+    pub(crate) fn written_over(&mut self, spot: Spot, vcpu: usize) -> Result<(), RunError> {
         if self.dmas.standing.iter().any(|(standing, _)| *standing == spot) {
-            let found = self.cpu(0).read32(spot.address)?;
+            let found = self.cpu(vcpu).read32(spot.address)?;
             if found != u32::MAX {
                 self.seen_to_hold(spot, found);
             }
@@ -257,12 +315,6 @@ impl Dma {
     }
 
     fn told(&self, expect: Fate, found: Option<u32>, faulted: Option<bool>, ending: &Ending) -> String {
-        let fate = match expect {
-            Fate::Lands => "should land",
-            Fate::Faults => "should fault",
-            Fate::Lost => "should be lost",
-            Fate::Either => "may land or be lost",
-        };
         let data = match found {
             None => "the data is there",
             Some(u32::MAX) => "the BAR does not answer",
@@ -279,7 +331,16 @@ impl Dma {
             Ending::Failed(status) => format!(", the engine says: {status}"),
             Ending::Silent => ", the engine says nothing".to_owned(),
         };
-        format!("the DMA {fate}: {data}, {records}{said}")
+        format!("the DMA {}: {data}, {records}{said}", should(expect))
+    }
+}
+
+fn should(expect: Fate) -> &'static str {
+    match expect {
+        Fate::Lands => "should land",
+        Fate::Faults => "should fault",
+        Fate::Lost => "should be lost",
+        Fate::Either => "may land or be lost",
     }
 }
 

@@ -47,12 +47,29 @@ impl Hammering {
     /// Ends it on all vCPUs; gives what was expected and whether it held.
     pub fn stop(&mut self, world: &dyn World, answered: u64) -> Result<Vec<(String, bool)>, RunError> {
         let vcpus = std::mem::take(&mut self.vcpus);
-        for &vcpu in &vcpus {
+        Self::end(world, &vcpus, answered)
+    }
+
+    /// It has ended by itself, and how it went nobody knows.
+    pub fn forget(&mut self) {
+        self.vcpus.clear();
+    }
+
+    /// Ends it on one vCPU, if that is at it.
+    pub fn stop_one(&mut self, world: &dyn World, vcpu: usize) -> Result<Vec<(String, bool)>, RunError> {
+        let Some(place) = self.vcpus.iter().position(|hammering| *hammering == vcpu) else {
+            return Ok(Vec::new());
+        };
+        Self::end(world, &[self.vcpus.remove(place)], 0)
+    }
+
+    fn end(world: &dyn World, vcpus: &[usize], answered: u64) -> Result<Vec<(String, bool)>, RunError> {
+        for &vcpu in vcpus {
             world.board().set_stop_word(vcpu, 1);
         }
         let mut verdicts = Vec::new();
         let mut ones = 0;
-        for vcpu in vcpus {
+        for &vcpu in vcpus {
             let reply = world.receive(vcpu)?;
             let Reply::Hammered(counts) = reply else {
                 return Err(RunError::Confused(reply));

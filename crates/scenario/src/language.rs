@@ -2,17 +2,24 @@
 
 mod about;
 mod action;
+mod asked;
+mod change;
+mod perturb;
 mod print;
 mod problem;
+mod storm;
 mod told;
 mod words;
 
 use crate::nearest;
 use crate::units::{Size, size_field};
 pub use action::Action;
+pub use perturb::Perturb;
 use problem::Moves;
 use serde::{Deserialize, Serialize};
-pub use words::{Content, Fate, Hold, Place, Purpose, Release, Sight, Spaces, Unseen};
+use std::collections::BTreeMap;
+pub use storm::{Ending, MOST_RESETS, MOVES_PER_RESET, Move, Storm, StormActor, revokes};
+pub use words::{Content, Fate, Hold, Place, Purpose, Register, Release, Second, Sight, Spaces, Unseen};
 
 /// The version of the language this crate reads.
 pub const VERSION: u32 = 1;
@@ -30,10 +37,22 @@ pub struct Scenario {
     /// The emulated machine, in lane `lab`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub topology: Option<String>,
+    /// What random times are drawn from, if nobody names another seed; 2^63 - 1 at the most.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub seed: Option<u64>,
     /// The guest.
     #[serde(default)]
     pub guest: Guest,
-    /// What is done, in order.
+    /// Who plays which device in lanes `model` and `kvm`, as `--device` takes it after the name.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub simulated: BTreeMap<String, String>,
+    /// How the run is disturbed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub perturb: Perturb,
+    /// What makes it a storm: then it is not carried out itself, but an episode of each seed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub storm: Option<Storm>,
+    /// What is done, in order; of a storm, before it begins.
     #[serde(rename = "action")]
     pub actions: Vec<Action>,
 }
@@ -75,6 +94,9 @@ pub enum ScenarioError {
         /// What is wrong.
         problem: String,
     },
+    /// It is a storm, which is not carried out itself.
+    #[error("`{0}` is a storm, of which each seed makes another scenario: `barkeep storm FILE`")]
+    Storm(String),
 }
 
 impl Scenario {
@@ -94,9 +116,44 @@ impl Scenario {
             return Err(ScenarioError::Version(version));
         }
         let scenario: Self = toml::from_str(text).map_err(syntax)?;
-        match scenario.problem() {
-            Some(problem) => Err(ScenarioError::Invalid { name: scenario.name, problem }),
-            None => Ok(scenario),
+        scenario.validate()?;
+        Ok(scenario)
+    }
+
+    /// Whether it says what can be, as far as words tell.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Invalid`].
+    pub fn validate(&self) -> Result<(), ScenarioError> {
+        match self.problem() {
+            Some(problem) => Err(ScenarioError::Invalid { name: self.name.clone(), problem }),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, if it can be carried out as it is.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Storm`].
+    pub fn plain(self) -> Result<Self, ScenarioError> {
+        match self.storm {
+            None => Ok(self),
+            Some(_) => Err(ScenarioError::Storm(self.name)),
+        }
+    }
+
+    /// One that does this, in the smallest guest.
+    pub fn of(name: String, actions: Vec<Action>) -> Self {
+        Self {
+            version: VERSION,
+            name,
+            topology: None,
+            seed: None,
+            guest: Guest::default(),
+            simulated: BTreeMap::new(),
+            perturb: Perturb::default(),
+            storm: None,
+            actions,
         }
     }
 
@@ -118,9 +175,27 @@ impl Scenario {
         names
     }
 
+    /// The names among those that a second process has as its DMA engine.
+    pub fn second_engines(&self) -> Vec<&str> {
+        let others = self.others();
+        let mut names = self.names(|action| match action {
+            Action::Second { engine, .. } => engine.as_deref().into_iter().collect(),
+            _ => Vec::new(),
+        });
+        names.retain(|name| others.contains(name));
+        names
+    }
+
+    /// Whether it ends the VMM's process.
+    pub fn kills_vmm(&self) -> bool {
+        let mut kills = false;
+        self.for_each(&mut |action| kills |= *action == Action::KillVmm);
+        kills
+    }
+
     fn names<'a>(&'a self, of: impl Fn(&'a Action) -> Vec<&'a str>) -> Vec<&'a str> {
         let mut names = Vec::new();
-        for_each(&self.actions, &mut |action| {
+        self.for_each(&mut |action| {
             for name in of(action) {
                 if !names.contains(&name) {
                     names.push(name);
@@ -130,10 +205,18 @@ impl Scenario {
         names
     }
 
+    /// Shows every action, those of a storm included.
+    fn for_each<'a>(&'a self, see: &mut dyn FnMut(&'a Action)) {
+        for_each(&self.actions, see);
+        for actions in self.storm.iter().flat_map(Storm::lists) {
+            for_each(actions, see);
+        }
+    }
+
     /// The BAR of a device that it acts on first.
     pub fn first_bar(&self, device: &str) -> Option<u8> {
         let mut first = None;
-        for_each(&self.actions, &mut |action| {
+        self.for_each(&mut |action| {
             let place = action.place().filter(|place| place.device == device);
             first = first.or(place.map(|place| place.bar));
         });
@@ -147,13 +230,10 @@ impl Scenario {
         if count(&self.actions).is_none_or(|n| n > MOST_ACTIONS) {
             return Some(format!("more than {MOST_ACTIONS} actions, repeats counted out"));
         }
-        let (mut problem, mut moves) = (None, Moves::default());
-        for_each(&self.actions, &mut |action| {
-            if problem.is_none() {
-                problem = action.problem(self.guest.vcpus).or_else(|| moves.next(action));
-            }
-        });
-        problem
+        self.perturb
+            .problem()
+            .or_else(|| storm::problem_of(&self.actions, self, &mut Moves::default()))
+            .or_else(|| self.storm.as_ref().and_then(|storm| storm.problem(self)))
     }
 }
 
@@ -164,18 +244,16 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 fn count(actions: &[Action]) -> Option<u64> {
     actions.iter().try_fold(0u64, |sum, action| match action {
         Action::Repeat { times, actions } => sum.checked_add(times.checked_mul(count(actions)?)?),
-        _ => sum.checked_add(1),
+        _ => sum.checked_add(1)?.checked_add(count(action.inner())?),
     })
 }
 
 /// Shows every action, those of repeats once. As deep as the file nests, which the TOML
 /// reader bounds.
-fn for_each<'a>(actions: &'a [Action], see: &mut dyn FnMut(&'a Action)) {
+pub fn for_each<'a>(actions: &'a [Action], see: &mut dyn FnMut(&'a Action)) {
     for action in actions {
         see(action);
-        if let Action::Repeat { actions, .. } = action {
-            for_each(actions, see);
-        }
+        for_each(action.inner(), see);
     }
 }
 

@@ -47,6 +47,76 @@ fn mistakes_are_told_with_what_was_meant() {
     }
 }
 
+/// A storm with one actor and one ending, and what is added to their tables.
+fn storm(table: &str, actor: &str, step: &str, ending: &str) -> String {
+    let action = "action = [{ do = 'flr', device = 'a' }]";
+    format!(
+        "version = 1\nname = 'x'\naction = []\n[storm]\n{table}\n[[storm.actor]]\nname = 'driver'\n{actor}\n\
+         [[storm.actor.move]]\n{action}\n{step}\n[[storm.ending]]\n{action}\n{ending}\n"
+    )
+}
+
+#[test]
+fn a_storm_that_cannot_be_is_told_with_what_is_wrong() {
+    let right = storm("resets = 1", "", "", "");
+    assert_eq!(Scenario::parse(&right).unwrap().devices(), ["a"]);
+    let without = |part: &str| right[..right.find(part).unwrap()].to_owned();
+    for (text, part) in [
+        (storm("resets = 0", "", "", ""), "`resets = 0`; 1 to 100000"),
+        (storm("resets = 100001", "", "", ""), "1 to 100000"),
+        (storm("reset = 1", "", "", ""), "did you mean `resets`"),
+        (storm("resets = 1", "wieght = 1", "", ""), "did you mean `weight`"),
+        (storm("resets = 1", "weight = 0", "", ""), "the weights of the storm's actors sum to zero"),
+        (storm("resets = 1", "", "weight = 0", ""), "the weights of the moves of `driver` sum to zero"),
+        (storm("resets = 1", "", "", "weight = 0"), "the weights of the storm's endings sum to zero"),
+        (storm("resets = 1", "weight = -1", "", ""), "invalid value"),
+        (storm("resets = 1", "", "", "within = 'soon'"), "`soon` is not a time"),
+        (storm("resets = 1", "", "", "wihtin = '1s'"), "did you mean `within`"),
+        (
+            storm("resets = 100000", "", "", "").replace("[{", "[{ do = 'suspect', device = 'a' }, {"),
+            "1000000",
+        ),
+        (right.replace("'flr'", "'decode-on'"), "no move of the storm revokes anything"),
+        (right.replace("device = 'a'", "device = 'a', vcpu = 1"), "but the guest has 1"),
+        (without("[[storm.actor]]"), "without a `[[storm.actor]]`"),
+        (without("[[storm.actor.move]]"), "`driver` has no `[[storm.actor.move]]`"),
+        (without("[[storm.ending]]"), "without a `[[storm.ending]]`"),
+        (storm("resets = 1", "", "[[storm.actor]]\nname = 'driver'", ""), "two actors are called `driver`"),
+        (storm("resets = 1", "", "[[storm.actor.move]]\naction = []", ""), "a move of `driver` is without"),
+        (storm("resets = 1", "", "", "[perturb]\none-in = 0"), "1 is every step"),
+        (storm("resets = 1", "", "", "[perturb]\nnoise = '0ms'"), "`noise` of no time"),
+        (storm("resets = 1", "", "", "[perturb]\npause = '1ms'"), "did you mean `pauses`"),
+    ] {
+        let error = Scenario::parse(&text).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}\n---\n{error}");
+    }
+    let moved = "{ do = 'verify', at = { device = 'a', bar = 2, moved-from = true }, pattern = 0 }";
+    let moved = storm("resets = 1", "", "", "").replacen("[{", &format!("[{moved}, {{"), 1);
+    assert!(Scenario::parse(&moved).unwrap_err().to_string().contains("has not been moved before"));
+}
+
+#[test]
+fn a_storm_is_not_carried_out_itself() {
+    let storm = Scenario::parse(&storm("resets = 1", "", "", "")).unwrap();
+    let error = storm.plain().unwrap_err().to_string();
+    assert!(error.contains("`x` is a storm") && error.contains("`barkeep storm FILE`"), "{error}");
+    assert!(Scenario::parse(crate::MAIN_JOB).unwrap().plain().is_ok());
+}
+
+#[test]
+fn times_are_drawn_out_as_the_runner_draws_them() {
+    let text = "do = 'sleep'\ntime = '1ms..9ms'\n[[action]]\ndo = 'repeat'\ntimes = 2\n\
+                [[action.action]]\ndo = 'sleep'\ntime = '1ms..9ms'\n\
+                [[action]]\ndo = 'repeat'\ntimes = 2\n[[action.action]]\ndo = 'flr'\ndevice = 'a'";
+    let scenario = Scenario::parse(&with_action(text)).unwrap();
+    let drawn = scenario.drawn_out(7, 10).unwrap();
+    let mut draw = crate::draw::Draw::new(7);
+    let by_the_runner = [(); 3].map(|()| scenario.actions[0].drawn(&mut draw).into_owned());
+    assert_eq!(drawn.actions[..3], by_the_runner);
+    assert_eq!(drawn.actions[3..], scenario.actions[2..]);
+    assert_eq!(scenario.drawn_out(7, 3), None);
+}
+
 #[test]
 fn devices_of_the_vm_and_of_the_administrator_are_told_apart() {
     let text = [
@@ -110,6 +180,49 @@ fn a_scenario_cannot_ask_for_endless_work() {
     assert!(Scenario::parse(&text).unwrap_err().to_string().contains("more than 1000000 actions"));
 }
 
+#[test]
+fn a_second_process_is_told_what_can_be() {
+    let of = "of = { device = 'nvme', bar = 2, offset = 4096 }";
+    let told = |lines: &str| Scenario::parse(&with_action(lines)).map(drop).map_err(|e| e.to_string());
+    let good = [
+        &format!("do = 'second'\nwhat = 'start'\n{of}\nengine = 'spare'"),
+        "do = 'second'\nwhat = 'import'\nexpect = 'ENODEV'",
+        "do = 'second'\nwhat = 'dma'\nexpect = 'faults'",
+        "do = 'second'\nwhat = 'kill'\nexpect = 'any'",
+        "do = 'meanwhile'\naction = { do = 'second', what = 'kill' }",
+        "do = 'meanwhile'\nafter = '5ms'\naction = { do = 'kill-vmm' }",
+        "do = 'hold'\ndevice = 'nvme'\nwhat = 'reopened'\nbar = 2\nexpect = 'ENXIO'",
+        "do = 'let-go'\ndevice = 'nvme'\nwhat = 'inherited'",
+    ];
+    for lines in good {
+        assert_eq!(told(lines), Ok(()), "{lines}");
+    }
+    for (lines, word) in [
+        ("do = 'second'\nwhat = 'start'".to_owned(), "which window"),
+        (format!("do = 'second'\nwhat = 'import'\n{of}"), "only `start` takes an `of`"),
+        ("do = 'second'\nwhat = 'kill'\nengine = 'spare'".to_owned(), "only `start` takes an `engine`"),
+        ("do = 'second'\nwhat = 'dma'".to_owned(), "lands, faults, lost, either"),
+        ("do = 'second'\nwhat = 'import'\nexpect = 'lands'".to_owned(), "an errno"),
+        (format!("do = 'second'\nwhat = 'start'\n{}", of.replace("4096", "4098")), "a multiple of 4"),
+        (format!("do = 'meanwhile'\naction = {{ do = 'second', what = 'start', {of} }}"), "meanwhile"),
+        ("do = 'hold'\ndevice = 'nvme'\nwhat = 'kvm'\nbar = 2".to_owned(), "no dma-buf"),
+        ("do = 'let-go'\ndevice = 'nvme'\noffset = 4096".to_owned(), "is of a `bar`"),
+    ] {
+        let error = told(&lines).unwrap_err();
+        assert!(error.contains(word), "{lines}: {error}");
+    }
+}
+
+#[test]
+fn the_engine_of_a_second_process_is_not_the_vms() {
+    let of = "of = { device = 'nvme', bar = 2 }";
+    let text = with_action(&format!("do = 'second'\nwhat = 'start'\n{of}\nengine = 'spare'"));
+    let scenario = Scenario::parse(&text).unwrap();
+    assert!(scenario.second_engines().contains(&"spare") && !scenario.devices().contains(&"spare"));
+    assert!(!scenario.kills_vmm());
+    assert!(Scenario::parse(&with_action("do = 'kill-vmm'")).unwrap().kills_vmm());
+}
+
 #[path = "any_scenario.rs"]
 mod any;
 
@@ -135,5 +248,33 @@ proptest! {
         text.insert_str(at, &with);
         let _ = Scenario::parse(&text);
         let _ = Scenario::parse(&text[..at]);
+    }
+}
+
+#[test]
+fn only_what_needs_no_vcpu_can_be_done_meanwhile() {
+    let meanwhile =
+        |action: &str| Scenario::parse(&with_action(&format!("do = 'meanwhile'\naction = {action}")));
+    for possible in [
+        "{ do = 'close', device = 'a' }",
+        "{ do = 'attach', to = { device = 'a', bar = 2 }, expect = 'any' }",
+        "{ do = 'unseen', device = 'a', what = 'flr', expect = 'any' }",
+        "{ do = 'let-go', device = 'a' }",
+    ] {
+        let scenario = meanwhile(possible).unwrap();
+        assert_eq!(scenario.devices(), ["a"], "{possible}");
+    }
+    for (impossible, why) in [
+        ("{ do = 'flr', device = 'a' }", "`FLR a` cannot be done meanwhile"),
+        ("{ do = 'join' }", "cannot be done meanwhile"),
+        ("{ do = 'meanwhile', action = { do = 'join' } }", "cannot be done meanwhile"),
+        (
+            "{ do = 'attach', to = { device = 'a', bar = 2 }, background = true, expect = 'any' }",
+            "in the background already",
+        ),
+        ("{ do = 'unseen', device = 'a', what = 'unmap' }", "which `bar`?"),
+    ] {
+        let error = meanwhile(impossible).unwrap_err().to_string();
+        assert!(error.contains(why), "{impossible}: {error}");
     }
 }

@@ -5,13 +5,16 @@
 //! *observed*: it never concludes from what was commanded.
 
 mod attach;
+mod deed;
 mod dma;
-mod draw;
+pub mod draw;
 mod engine;
+mod expectation;
 mod guest_cpu;
 mod hammer;
 pub mod language;
 pub mod nearest;
+mod perturb;
 pub mod runner;
 pub mod units;
 mod unseen;
@@ -19,7 +22,7 @@ pub mod world;
 
 pub use language::{Action, Scenario, ScenarioError};
 pub use runner::{RunError, run};
-pub use world::{Plan, Time, Turn, World, WorldError};
+pub use world::{Alone, Plan, Ready, Time, Turn, World, WorldError};
 
 /// The scenario `barkeep run` does without one: the main job.
 pub const MAIN_JOB: &str = include_str!("../scenarios/main-job.toml");

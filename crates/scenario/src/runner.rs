@@ -1,28 +1,36 @@
 //! Carries a scenario out, one action after the other, and writes what was observed.
 
 mod attaching;
+mod beside;
 mod error;
 mod outside;
 mod reading;
+mod reboot;
 mod removal;
+mod second;
 mod triggers;
 mod watching;
 
+use crate::deed::Deed;
 use crate::dma::{Dmas, Wish};
 use crate::draw::Draw;
+use crate::expectation::{expect_errno, judged};
 use crate::guest_cpu::{GuestCpu, nanoseconds};
 use crate::hammer::Hammering;
 use crate::language::{Action, Place, Purpose, Scenario};
 use crate::nearest::nearest;
+use crate::perturb;
 use crate::world::World;
 use attaching::Observer;
-use barkeep_export::{Errno, Function, LowPower};
-use barkeep_journal::{Actor, DeviceAddress, Event, Kind, json};
+use barkeep_export::{Errno, Function};
+use barkeep_journal::{Actor, DeviceAddress, Event, Kind};
 use barkeep_probe::Command;
+use beside::Meanwhile;
 pub use error::RunError;
 use removal::Removal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread::Scope;
+use triggers::Written;
 use watching::Watching;
 
 /// Carries a scenario out. What was not as expected is in the journal; its random times are drawn
@@ -31,11 +39,16 @@ use watching::Watching;
 /// # Errors
 /// See [`RunError`]; the run is over then.
 pub fn run(scenario: &Scenario, world: &dyn World, seed: u64) -> Result<(), RunError> {
+    perturb::pauses(&scenario.perturb, world, seed);
     std::thread::scope(|scope| {
         let mut runner = Runner::new(world, scope, seed);
-        let result = runner.actions(&scenario.actions);
+        let result = runner.actions(&scenario.actions).and_then(|()| runner.join());
         runner.wind_up();
-        result
+        match result {
+            // As it was asked to.
+            Err(RunError::Killed) => Ok(()),
+            result => result,
+        }
     })
 }
 
@@ -66,6 +79,11 @@ pub(crate) struct Runner<'scope, 'env> {
     hammering: Hammering,
     watching: Vec<Watching>,
     removals: Vec<Removal<'scope>>,
+    meanwhile: Vec<Meanwhile<'scope>>,
+    /// vCPUs that carry out a config write in the background.
+    writing: BTreeSet<usize>,
+    written: Written,
+    neighbour: second::Neighbour,
     /// Where BARs were before their last move, by device and BAR.
     moved: BTreeMap<(u16, u8), u64>,
 }
@@ -81,6 +99,10 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             hammering: Hammering::default(),
             watching: Vec::new(),
             removals: Vec::new(),
+            meanwhile: Vec::new(),
+            writing: BTreeSet::new(),
+            written: Written::default(),
+            neighbour: second::Neighbour::default(),
             moved: BTreeMap::new(),
         }
     }
@@ -94,23 +116,42 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 continue;
             }
             let action = action.drawn(&mut self.draw);
-            let event = Event::new(Kind::Action, Actor::Scenario).text(action.to_string());
+            let event = self.begun(&action, Actor::Scenario);
             let step = self.world.board().journal().begin(event);
             let met = self.action(&action)?;
+            if self.world.board().is_killed() {
+                return Err(RunError::Killed);
+            }
             self.world.board().journal().end(step, i32::from(!met));
         }
         Ok(())
+    }
+
+    /// The begin of an action. A device that is not in the VM is no device of the journal.
+    fn begun(&self, action: &Action, actor: Actor) -> Event {
+        let event = Event::new(Kind::Action, actor).text(action.to_string());
+        match action.asks_for().map(|(trigger, name)| (trigger, self.device(name))) {
+            Some((trigger, Ok(device))) => event.trigger(trigger).device(device.address),
+            Some((_, Err(_))) | None => event,
+        }
     }
 
     /// Whether the action was as expected.
     fn action(&mut self, action: &Action) -> Result<bool, RunError> {
         let world = self.world;
         let board = world.board();
+        if let Some(deed) = Deed::of(action, self)? {
+            return Ok(deed.carry_out(world));
+        }
+        // One that is asked what it saw has nothing else to do.
+        if let Some(vcpu) = action.vcpu().filter(|_| !matches!(action, Action::Watched { .. })) {
+            self.free(vcpu)?;
+        }
         match action {
             Action::Fill { to, size, pattern, vcpu } => {
                 let spot = self.spot(to)?;
                 self.cpu(*vcpu).fill(spot.address, *size, *pattern)?;
-                self.written_over(spot).map(|()| true)
+                self.written_over(spot, *vcpu).map(|()| true)
             }
             Action::Verify { at, size, pattern, vcpu, expect } => {
                 self.verify(at, *size, *pattern, *vcpu, *expect)
@@ -126,61 +167,30 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 self.dma_start(Wish { engine, to, size: *size, pattern: *pattern }).map(|()| true)
             }
             Action::DmaFinish { engine, expect } => self.dma_finish(engine, *expect),
-            Action::Flr { device, vcpu }
-            | Action::AfFlr { device, vcpu }
-            | Action::DecodeOff { device, vcpu }
-            | Action::DecodeOn { device, vcpu }
-            | Action::D3hot { device, vcpu }
-            | Action::D0 { device, vcpu } => self.trigger(action, device, *vcpu).map(|()| true),
+            Action::Flr { device, vcpu, background }
+            | Action::AfFlr { device, vcpu, background }
+            | Action::DecodeOff { device, vcpu, background }
+            | Action::DecodeOn { device, vcpu, background }
+            | Action::D3hot { device, vcpu, background }
+            | Action::D0 { device, vcpu, background }
+            | Action::ConfigWrite { device, register: _, set: _, clear: _, vcpu, background } => {
+                self.trigger(action, device, *vcpu, *background).map(|()| true)
+            }
             Action::BarMove { device, bar, vcpu } => self.move_bar(device, *bar, *vcpu),
-            Action::DeviceReset { device, expect } => {
-                let result = board.reset(self.device(device)?.index);
-                Ok(self.expect_errno("device reset", expect, result))
-            }
-            Action::HotReset { device, expect } => {
-                let result = board.hot_reset(self.device(device)?.index);
-                Ok(self.expect_errno("hot reset", expect, result))
-            }
-            Action::LowPowerEntry { device, wakes, expect } => {
-                let entry = LowPower::Entry { wakes: *wakes };
-                let result = board.low_power(self.device(device)?.index, entry);
-                Ok(self.expect_errno("low power", expect, result))
-            }
-            Action::LowPowerExit { device, expect } => {
-                let result = board.low_power(self.device(device)?.index, LowPower::Exit);
-                Ok(self.expect_errno("out of low power", expect, result))
-            }
-            Action::Close { device } => {
-                board.close(self.device(device)?.index);
-                Ok(true)
-            }
             Action::Remove { device, release, functions_of } => {
                 self.remove(device, *release, functions_of.as_deref())
             }
-            Action::Release { device } => {
-                board.release(self.device(device)?.index);
-                Ok(true)
-            }
             Action::Removed { device } => self.removed(device),
+            Action::Second { what, of, engine, expect } => {
+                self.second(*what, of.as_ref(), engine.as_deref(), expect)
+            }
             Action::ResetMethods { device, present } => self.reset_methods(device, *present),
-            Action::SysfsReset { device, expect } => self.sysfs_reset(device, expect),
-            Action::Hold { device, what } => self.hold(device, *what),
-            Action::SignalError { device, expect } => self.signal_error(device, expect),
-            Action::LetGo { device } => {
-                board.let_go(self.device(device)?.index);
-                Ok(true)
+            Action::Attach { to, after, background: _, expect } => {
+                self.attach_behind(to, after.longest(), expect).map(|()| true)
             }
-            Action::Unseen { device, what, bar, offset, expect } => {
-                let result = self.unseen(device, *what, *bar, *offset)?;
-                Ok(self.expect_errno("unseen", expect, result))
-            }
-            Action::Suspect { device } => {
-                board.suspect(self.device(device)?.index);
-                Ok(true)
-            }
-            Action::Attach { to, after, background, expect } => {
-                self.attach(to, after.longest(), *background, expect)
-            }
+            Action::Meanwhile { after, action } => self.meanwhile(after.longest(), action).map(|()| true),
+            Action::Join => self.join().map(|()| true),
+            Action::Reboot => self.reboot().map(|()| true),
             Action::Hammer { at, vcpu, pause } => {
                 let spot = self.spot(at)?;
                 self.hammering.start(world, spot, at, *vcpu, pause.longest()).map(|()| true)
@@ -201,6 +211,19 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             }
             Action::Idle { time, vcpu } => self.idle(time.longest(), *vcpu),
             Action::Repeat { .. } => unreachable!("`actions` takes repeats apart"),
+            Action::DeviceReset { .. }
+            | Action::HotReset { .. }
+            | Action::LowPowerEntry { .. }
+            | Action::LowPowerExit { .. }
+            | Action::Close { .. }
+            | Action::Release { .. }
+            | Action::SysfsReset { .. }
+            | Action::Hold { .. }
+            | Action::LetGo { .. }
+            | Action::KillVmm
+            | Action::SignalError { .. }
+            | Action::Unseen { .. }
+            | Action::Suspect { .. } => unreachable!("it is a deed"),
         }
     }
 
@@ -240,20 +263,23 @@ impl<'scope, 'env> Runner<'scope, 'env> {
         Ok(Spot { device, bar, offset, address })
     }
 
+    /// The place of an exported window, found.
+    pub fn window(&self, place: &Place) -> Result<Spot, RunError> {
+        let spot = self.spot(place)?;
+        let window = self.world.board().window(spot.device.index, spot.bar, spot.offset);
+        window.map(|_| spot).ok_or_else(|| RunError::NoWindow(place.to_string()))
+    }
+
+    /// Of a device of this machine, in the VM or not.
+    pub fn host_address(&self, name: &str) -> Result<DeviceAddress, RunError> {
+        self.world.board().host_address(name).ok_or_else(|| RunError::NotHere(name.to_owned()))
+    }
+
     pub fn expectation(&self, what: &str, held: bool) -> bool {
-        let event = Event::new(Kind::Expectation, Actor::Scenario).text(what).result(i32::from(!held));
-        self.world.board().journal().emit(event);
-        held
+        judged(self.world, what, held)
     }
 
     fn expect_errno(&self, what: &str, expect: &str, result: Result<(), Errno>) -> bool {
-        let got = match result {
-            Ok(()) => "ok".to_owned(),
-            Err(errno) => {
-                let number = -errno.raw_os_error();
-                json::errno_name(number).map_or_else(|| number.to_string(), str::to_owned)
-            }
-        };
-        self.expectation(&format!("{what}: {expect} expected, {got} found"), got == expect)
+        expect_errno(self.world, what, expect, result)
     }
 }

@@ -104,7 +104,7 @@ impl Lapse {
 
     /// One of the times it can be.
     #[must_use]
-    pub(crate) fn drawn(self, draw: &mut Draw) -> Self {
+    pub fn drawn(self, draw: &mut Draw) -> Self {
         match self {
             Self::Exactly(_) => self,
             Self::Between(from, to) => {

@@ -1,6 +1,7 @@
 //! What a scenario needs of a lane: a board whose guest is the probe, and a way to let time
 //! pass.
 
+use barkeep_journal::DeviceAddress;
 use barkeep_platform::Board;
 use barkeep_probe::{Command, Reply};
 use std::time::Duration;
@@ -11,6 +12,9 @@ pub enum WorldError {
     /// The guest gave no answer in time: a hang.
     #[error("{0}")]
     Hang(String),
+    /// A device of the guest's answers all ones.
+    #[error("{0}")]
+    Gone(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -33,14 +37,32 @@ pub trait World: Sync {
     /// See [`WorldError`].
     fn receive(&self, vcpu: usize) -> Result<Reply, WorldError>;
 
+    /// Resets the machine, whatever its vCPUs are at: its devices are reset and set up as firmware does,
+    /// and the probe starts from the beginning. What it was asked and has not answered is forgotten;
+    /// RAM is kept.
+    ///
+    /// # Errors
+    /// See [`WorldError`].
+    fn reboot(&self) -> Result<(), WorldError>;
+
     /// CPU time this process has used.
     fn cpu_time(&self) -> Duration;
 
     /// Waits, outside of the guest.
     fn pause(&self, time: Duration);
 
+    /// Ends this process by SIGKILL. Where the devices and their kernel are simulated, and would die
+    /// with it, only notes it ([`Board::kill`]): then the scenario ends here.
+    fn kill_vmm(&self);
+
     /// How time goes on here.
     fn time(&self) -> Time<'_>;
+
+    /// What there is in place of threads, if there is only one. Without it, whatever goes on beside
+    /// the scenario has a thread of its own, which may wait.
+    fn alone(&self) -> Option<&dyn Alone> {
+        None
+    }
 }
 
 /// How time goes on, and with it what is to happen in the background.
@@ -62,4 +84,17 @@ pub trait Plan {
     /// in the middle of an event (a reset's 100 ms). Turns of the same time are done in the
     /// order they were planned in.
     fn after(&self, after: Duration, turn: Turn);
+}
+
+/// Asked again and again, whether something can be done now.
+pub type Ready = Box<dyn Fn(&dyn World) -> bool + Send>;
+
+/// One thread: whoever is to wait there for another one's call would wait for itself.
+pub trait Alone: Plan {
+    /// Whether a call under way holds a lock of the device, which another call would wait for.
+    fn locked(&self, device: DeviceAddress) -> bool;
+
+    /// Has `turn` done as soon as `ready` is so while anybody lets time pass. Turns that can be done
+    /// at the same time are done in the order they were put off in.
+    fn once(&self, ready: Ready, turn: Turn);
 }

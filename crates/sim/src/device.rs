@@ -25,8 +25,22 @@ impl SimDevice {
     /// # Errors
     /// The errno of the open or the attach.
     pub fn open(host: &Arc<SimHost>, number: usize) -> Result<Self, Errno> {
-        let file = host.call(&Call::Open { device: number, context: CONTEXT }).map(FileId::of)?;
-        host.call(&Call::Attach { file, space: SPACE })?;
+        Self::open_into(host, number, CONTEXT, SPACE)
+    }
+
+    /// The same into one of the specification's I/O address spaces, which is of that context.
+    pub(crate) fn open_into(
+        host: &Arc<SimHost>,
+        number: usize,
+        context: u8,
+        space: usize,
+    ) -> Result<Self, Errno> {
+        let file = host.call(&Call::Open { device: number, context }).map(FileId::of)?;
+        if let Err(errno) = host.call(&Call::Attach { file, space }) {
+            // Giving up a reference cannot fail.
+            let _ = host.call(&Call::CloseFile { file });
+            return Err(errno);
+        }
         let mut state = host.lock();
         state.files[number] = Some(file);
         let layout = state.kernel.layout(number).clone();
@@ -129,9 +143,10 @@ impl RawDevice for SimDevice {
         self.host.call(&Call::HotReset { file }).map(drop)
     }
 
-    /// Each of these devices is alone on the root bus.
+    /// On the root bus there are none (`VFIO_DEVICE_GET_PCI_HOT_RESET_INFO`).
     fn hot_reset_members(&self) -> Result<Vec<DeviceAddress>, Errno> {
-        Err(Errno::NODEV)
+        let members = parts::behind_one_port(self.host.lock().kernel.hardware(), self.number);
+        if members.is_empty() { Err(Errno::NODEV) } else { Ok(members) }
     }
 
     /// Nobody is told of a wake-up: there is nobody to tell in a simulation that waits for nothing.

@@ -7,7 +7,7 @@
 use crate::host::{Holding, State};
 use crate::parts;
 use barkeep_export::Fault;
-use barkeep_model::kernel::{CpuTarget, Target};
+use barkeep_model::kernel::{CpuTarget, Memory, Target};
 use barkeep_model::op::PAGE;
 use std::os::unix::fs::FileExt;
 
@@ -78,7 +78,9 @@ impl State {
     /// Moves what lies in one page. What faults stays as it is, and the IOMMU records it.
     fn move_piece(&mut self, device: usize, iova: u64, bytes: &mut [u8], to_bus: bool, now: u64) {
         match self.kernel.dma(device, iova) {
-            Some(Target::Memory(_, at)) => self.move_ram(at, bytes, to_bus),
+            // A VM has taken the page of its own space out: this is a second process's.
+            Some(Target::Memory(Memory::Ram, at)) => self.move_second(at, bytes, to_bus),
+            Some(Target::Memory(Memory::Guest | Memory::File, at)) => self.move_ram(at, bytes, to_bus),
             Some(Target::Bar { device, bar, offset, answers: true }) if to_bus => {
                 self.bar_write(device, bar, offset, bytes, now);
             }

@@ -10,6 +10,8 @@ use crate::cpu::Map;
 use crate::engine::Engine;
 use crate::operations::Operations;
 use crate::parts::{self, Named, Part};
+use crate::planted;
+use crate::second::Second;
 use barkeep_export::{Errno, Fault, WindowId};
 use barkeep_model::kernel::{Call, ExportId, FileId, Progress, Section, Task};
 use barkeep_model::op::{PAGE, RAM_IOVA};
@@ -25,6 +27,9 @@ pub(crate) const SPACE: usize = 0;
 const GRACE: u64 = 2_000_000_000;
 /// The iommufd context it belongs to.
 pub(crate) const CONTEXT: u8 = 0;
+
+/// The kernel version that the simulated kernel is.
+pub const PROFILE: Profile = Profile::V7_3;
 
 /// Why there is no simulated kernel.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,8 @@ pub(crate) struct State {
     /// The mappings of BARs.
     pub maps: Vec<Map>,
     pub buffers: BTreeMap<WindowId, Buffer>,
+    /// Of a process beside the VMM.
+    pub second: Second,
     /// The IOMMU's records nobody has taken yet.
     pub faults: Vec<Fault>,
     /// For each device, whether the kernel has asked for it and nobody has heard of it.
@@ -100,7 +107,7 @@ impl SimHost {
         if devices.len() > parts::MOST_DEVICES {
             return Err(SimError::TooMany(devices.len()));
         }
-        let mut kernel = Kernel::new(&parts::hardware(devices), Profile::V7_3)?;
+        let mut kernel = planted::in_kernel(Kernel::new(&parts::hardware(devices), PROFILE)?);
         // The page of RAM every space of the specification begins with: a VM brings its own.
         let unmap = Call::Unmap { space: SPACE, iova: RAM_IOVA, length: PAGE };
         let unmapped = kernel.call(&unmap);
@@ -113,6 +120,7 @@ impl SimHost {
             files: vec![None; devices.len()],
             maps: Vec::new(),
             buffers: BTreeMap::new(),
+            second: Second::default(),
             faults: Vec::new(),
             requests: vec![false; devices.len()],
             strike: false,
@@ -156,6 +164,17 @@ impl SimHost {
             ("simulated mappings of BARs", maps as u64),
             ("simulated dma-bufs", exports as u64),
         ]
+    }
+
+    /// What is left of a VMM's own context once its devices and dma-bufs are given up: the mappings in
+    /// its I/O address space, which go with its last descriptor (`iommufd_fops_release`).
+    pub fn close_context(&self) {
+        let areas: Vec<(u64, u64)> =
+            self.lock().kernel.spaces()[SPACE].areas.iter().map(|area| (area.iova, area.length)).collect();
+        for (iova, length) in areas {
+            // All of them are there, and whole.
+            let _ = self.call(&Call::Unmap { space: SPACE, iova, length });
+        }
     }
 
     /// Whether a device is in the machine.

@@ -5,6 +5,7 @@
 //!   through it; time goes on by a [`clock`].
 //! * [`device`], [`space`]: the contract of `barkeep-export` over it.
 //! * [`administrator`]: what somebody outside does to the devices.
+//! * [`second`]: a second process, which imports a window.
 //! * [`guest`]: simulated CPUs on one thread, in virtual time.
 //! * [`cpu`]: how CPUs reach BARs: real ones through host memory whose pages come and go,
 //!   simulated ones by asking.
@@ -23,7 +24,9 @@ pub mod host;
 pub mod operations;
 pub mod options;
 pub mod parts;
+mod planted;
 pub mod punctual;
+pub mod second;
 pub mod space;
 mod view;
 
@@ -31,9 +34,10 @@ pub use administrator::SimAdministrator;
 pub use clock::{Clock, HostClock};
 pub use cpu::Reach;
 pub use device::SimDevice;
-pub use host::{SimError, SimHost};
+pub use host::{PROFILE, SimError, SimHost};
 pub use operations::Operations;
 pub use options::{Kind, OptionError, SimOption};
 pub use parts::Named;
 pub use punctual::Punctual;
+pub use second::SimSeconds;
 pub use space::{SimFaults, SimSpace};

@@ -11,8 +11,8 @@ const PREFIX: &str = "sim:";
 /// The kinds there are.
 const KINDS: [&str; 2] = ["memory", "dma"];
 /// The keys of `sim:memory`.
-const MEMORY_KEYS: [&str; 10] =
-    ["size", "bar", "registers", "flr", "af", "pm", "msix", "vf", "reset", "reset-time"];
+const MEMORY_KEYS: [&str; 12] =
+    ["size", "bar", "registers", "flr", "af", "pm", "msix", "vf", "reset", "reset-time", "bus", "bus-reset"];
 /// The keys of `sim:dma`.
 const DMA_KEYS: [&str; 1] = ["delay"];
 
@@ -70,6 +70,11 @@ pub struct MemoryOptions {
     pub reset_fails: bool,
     /// What a reset takes on top of what the kernel waits anyway.
     pub reset_time: Duration,
+    /// The bus behind a port that it is on, together with whoever else says so: one IOMMU group, and a
+    /// hot reset takes all of them. `None`: on the root bus.
+    pub bus: Option<String>,
+    /// The bus does not come back from a reset (ENOTTY).
+    pub bus_reset_fails: bool,
 }
 
 impl Default for MemoryOptions {
@@ -85,6 +90,8 @@ impl Default for MemoryOptions {
             vf: false,
             reset_fails: false,
             reset_time: Duration::ZERO,
+            bus: None,
+            bus_reset_fails: false,
         }
     }
 }
@@ -155,6 +162,9 @@ pub enum OptionError {
     /// Registers where the memory is.
     #[error("registers=on takes BAR 0 and its upper half, so bar={0} is not free; give bar=2 to 4")]
     NoRoomForRegisters(u8),
+    /// A bus reset where there is no port to do it.
+    #[error("bus-reset=fails is about a bus: give bus=NAME too")]
+    NoBus,
     /// A name that is none.
     #[error("the name before `=sim:` is empty")]
     Name,
@@ -199,14 +209,16 @@ fn memory<'a>(words: impl Iterator<Item = &'a str>) -> Result<MemoryOptions, Opt
     for_each_pair("memory", &MEMORY_KEYS, words, |key, value| {
         match key {
             "size" => options.size = size(value)?,
-            "bar" => options.bar = bar(value)?,
+            "bar" => options.bar = bar_index(value)?,
             "registers" => options.registers = switch("registers", value)?,
             "flr" => options.flr = switch("flr", value)?,
             "af" => options.af = switch("af", value)?,
             "pm" => options.pm = pm(value)?,
             "msix" => options.msix = switch("msix", value)?,
             "vf" => options.vf = switch("vf", value)?,
-            "reset" => options.reset_fails = reset_fails(value)?,
+            "reset" => options.reset_fails = fails("reset", value)?,
+            "bus" => options.bus = Some(bus(value)?),
+            "bus-reset" => options.bus_reset_fails = fails("bus-reset", value)?,
             "reset-time" => options.reset_time = time("reset-time", value)?,
             _ => unreachable!("`for_each_pair` lets only known keys through"),
         }
@@ -217,6 +229,9 @@ fn memory<'a>(words: impl Iterator<Item = &'a str>) -> Result<MemoryOptions, Opt
     }
     if options.registers && options.bar < FIRST_BAR_BESIDE_REGISTERS {
         return Err(OptionError::NoRoomForRegisters(options.bar));
+    }
+    if options.bus_reset_fails && options.bus.is_none() {
+        return Err(OptionError::NoBus);
     }
     Ok(options)
 }
@@ -262,7 +277,16 @@ fn size(value: &str) -> Result<u64, OptionError> {
     size.filter(fits).ok_or_else(|| refused("size", value, "a power of two from 512 to 64G"))
 }
 
-fn bar(value: &str) -> Result<u8, OptionError> {
+fn bus(value: &str) -> Result<String, OptionError> {
+    let named = !value.is_empty() && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if named {
+        Ok(value.to_owned())
+    } else {
+        Err(refused("bus", value, "a name of letters, digits, - and _"))
+    }
+}
+
+fn bar_index(value: &str) -> Result<u8, OptionError> {
     let wanted = "0 to 4: a 64-bit BAR takes the next register too, so 5 is none";
     value.parse().ok().filter(|bar| *bar <= 4).ok_or_else(|| refused("bar", value, wanted))
 }
@@ -284,11 +308,11 @@ fn pm(value: &str) -> Result<Pm, OptionError> {
     }
 }
 
-fn reset_fails(value: &str) -> Result<bool, OptionError> {
+fn fails(key: &'static str, value: &str) -> Result<bool, OptionError> {
     match value {
         "ok" => Ok(false),
         "fails" => Ok(true),
-        _ => Err(refused("reset", value, "ok or fails")),
+        _ => Err(refused(key, value, "ok or fails")),
     }
 }
 
@@ -316,7 +340,7 @@ mod tests {
     fn every_option_arrives() {
         assert_eq!(memory("sim:memory"), MemoryOptions::default());
         let text = "sim:memory,size=64G,bar=3,registers=on,flr=off,af=on,pm=soft-reset,msix=on,vf=on,reset=fails,\
-                    reset-time=2s";
+                    reset-time=2s,bus=port-1,bus-reset=fails";
         let all = MemoryOptions {
             size: 64 << 30,
             bar: 3,
@@ -328,6 +352,8 @@ mod tests {
             vf: true,
             reset_fails: true,
             reset_time: Duration::from_secs(2),
+            bus: Some("port-1".to_owned()),
+            bus_reset_fails: true,
         };
         assert_eq!(memory(text), all);
         let named: SimOption = "edu=sim:dma,delay=5ms".parse().unwrap();
@@ -363,6 +389,9 @@ mod tests {
             ("sim:memory,flr=yes", &["flr=yes", "on or off"]),
             ("sim:memory,pm=maybe", &["pm=maybe", "no-soft-reset"]),
             ("sim:memory,reset=never", &["reset=never", "ok or fails"]),
+            ("sim:memory,bus=", &["bus=", "a name"]),
+            ("sim:memory,bus-reset=fails", &["bus=NAME"]),
+            ("sim:memory,bus=a,bus-reset=x", &["bus-reset=x", "ok or fails"]),
             ("sim:memory,reset-time=1h", &["reset-time=1h", "50ms"]),
             ("sim:memory,reset-time=601s", &["at most 600s"]),
             ("sim:memory,msix=on,size=4K", &["at least 16K"]),

@@ -70,7 +70,8 @@ impl Kind {
     }
 }
 
-/// The machine with these devices, each alone on its bus and in its IOMMU group.
+/// The machine with these devices, each alone on its bus and in its IOMMU group but for those that
+/// name the same bus.
 #[must_use]
 pub fn hardware(devices: &[Named]) -> Hardware {
     let device = |(number, named): (usize, &Named)| {
@@ -79,7 +80,7 @@ pub fn hardware(devices: &[Named]) -> Hardware {
             Kind::Dma(DmaOptions { delay: _ }) => engine(),
         };
         device.name.clone_from(&named.name);
-        device.set = number as u8;
+        device.set = set(devices, number) as u8;
         let start = HOST_ADDRESS_STEP * (number as u64 + 1);
         for (bar, size) in device.bar_sizes.into_iter().enumerate() {
             let apart = HOST_ADDRESS_STEP / 8 * bar as u64;
@@ -90,8 +91,36 @@ pub fn hardware(devices: &[Named]) -> Hardware {
     Hardware { devices: devices.iter().enumerate().map(device).collect() }
 }
 
+/// The bus it names.
+fn bus(named: &Named) -> Option<&str> {
+    match &named.kind {
+        Kind::Memory(options) => options.bus.as_deref(),
+        Kind::Dma(DmaOptions { delay: _ }) => None,
+    }
+}
+
+/// The first device of its bus; itself, where it names none.
+fn set(devices: &[Named], number: usize) -> usize {
+    let bus_of = |other: &Named| bus(other).is_some() && bus(other) == bus(&devices[number]);
+    devices.iter().position(bus_of).unwrap_or(number)
+}
+
+/// The devices that a hot reset of that one takes, itself among them; none on the root bus.
+#[must_use]
+pub(crate) fn behind_one_port(hardware: &Hardware, number: usize) -> Vec<DeviceAddress> {
+    let Device { bus_reset, set, .. } = hardware.devices[number];
+    match bus_reset {
+        BusReset::RootBus | BusReset::NotAllOurs => Vec::new(),
+        BusReset::Works | BusReset::Fails => {
+            let members = hardware.devices.iter().enumerate().filter(|(_, other)| other.set == set);
+            members.map(|(member, _)| address(member)).collect()
+        }
+    }
+}
+
 fn memory(options: &MemoryOptions) -> Device {
-    let MemoryOptions { size, bar, registers, flr, af, pm, msix, vf, reset_fails, reset_time } = *options;
+    let MemoryOptions { size, bar, registers, flr, af, pm, msix, vf, reset_fails, reset_time, .. } = *options;
+    let MemoryOptions { bus, bus_reset_fails, .. } = options;
     let mut space = ConfigSpace::new(MEMORY_IDS.0, MEMORY_IDS.1, CLASS_MEMORY);
     space.bar(bar, BarKind::Memory64, true);
     if registers {
@@ -114,7 +143,8 @@ fn memory(options: &MemoryOptions) -> Device {
         space.msix(VECTORS, bar, table, table + PENDING as u32);
     }
     // In the kernel's order (`pci_reset_fn_methods`). `pci_pm_reset` is for functions that a
-    // way through D3hot resets; on the root bus there is no bridge to reset the bus by.
+    // way through D3hot resets; on the root bus there is no bridge to reset the bus by, and one that
+    // there is serves several functions.
     let methods = [(flr, ResetMethod::Flr), (af, ResetMethod::AfFlr), (pm == Pm::SoftReset, ResetMethod::Pm)];
     Device {
         bar_sizes: std::array::from_fn(|index| match index {
@@ -128,6 +158,11 @@ fn memory(options: &MemoryOptions) -> Device {
         memory_bar: Some(bar),
         extra_reset_ns: reset_time.as_nanos() as u64,
         reset_fails,
+        bus_reset: match (bus, bus_reset_fails) {
+            (None, _) => BusReset::RootBus,
+            (Some(_), false) => BusReset::Works,
+            (Some(_), true) => BusReset::Fails,
+        },
         ..plain(&space)
     }
 }
@@ -207,6 +242,20 @@ mod tests {
         assert_eq!(methods(every.clone()), [ResetMethod::Flr, ResetMethod::AfFlr, ResetMethod::Pm]);
         let none = MemoryOptions { flr: false, ..MemoryOptions::default() };
         assert_eq!(methods(none), []);
+    }
+
+    #[test]
+    fn functions_that_name_the_same_bus_are_reset_together() {
+        let on = |name: &str, bus: Option<&str>| {
+            let options = MemoryOptions { bus: bus.map(str::to_owned), ..MemoryOptions::default() };
+            Named { name: name.to_owned(), kind: Kind::Memory(options) }
+        };
+        let engine = Named { name: "e".to_owned(), kind: Kind::Dma(DmaOptions::default()) };
+        let devices = [on("a", None), on("b", Some("port")), engine, on("c", Some("port"))];
+        let hardware = hardware(&devices);
+        assert_eq!(hardware.devices.iter().map(|device| device.set).collect::<Vec<_>>(), [0, 1, 2, 1]);
+        assert_eq!(behind_one_port(&hardware, 3), [address(1), address(3)]);
+        assert_eq!(behind_one_port(&hardware, 0), []);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The simulated kernel's I/O address space, and what its IOMMU recorded.
 
+use crate::holders;
 use crate::host::{Buffer, SPACE, SimHost};
-use barkeep_export::{Errno, Fault, FaultSource, Importer, IoSpace, WindowId};
+use barkeep_export::{Errno, Fault, FaultSource, Held, Holder, Importer, IoSpace, WindowId};
 use barkeep_model::kernel::{Call, ExportId, Memory};
+use barkeep_planted::is_planted;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -14,14 +16,17 @@ impl SimHost {
         self.lock().buffers.insert(id, Buffer { export, size });
     }
 
-    fn buffer(&self, id: WindowId) -> Result<Buffer, Errno> {
+    pub(crate) fn buffer(&self, id: WindowId) -> Result<Buffer, Errno> {
         self.lock().buffers.get(&id).copied().ok_or(Errno::NOENT)
     }
 }
 
 impl Importer for SimSpace {
     fn map(&self, window: WindowId, address: u64) -> Result<(), Errno> {
-        let Buffer { export, size } = self.0.buffer(window)?;
+        let Buffer { mut export, size } = self.0.buffer(window)?;
+        if is_planted(barkeep_planted::Fault::BufferOfFirstWindow) {
+            export = self.0.buffer(WindowId { window: 0, ..window })?.export;
+        }
         self.0
             .call(&Call::MapBuffer { space: SPACE, export, start: 0, length: size, iova: address })
             .map(drop)
@@ -46,9 +51,15 @@ impl IoSpace for SimSpace {
         let Some(Buffer { export, size: _ }) = self.0.lock().buffers.remove(&window) else {
             return false;
         };
-        // Giving up a reference cannot fail.
-        let _ = self.0.call(&Call::CloseBuffer { export });
+        if !is_planted(barkeep_planted::Fault::BufferLeaked) {
+            // Giving up a reference cannot fail.
+            let _ = self.0.call(&Call::CloseBuffer { export });
+        }
         true
+    }
+
+    fn hold_buffer(&self, window: WindowId, by: Holder) -> Result<Held, Errno> {
+        holders::hold_buffer(&self.0, self.0.buffer(window)?.export, by)
     }
 }
 

@@ -9,6 +9,7 @@ use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice};
 use barkeep_journal::DeviceAddress;
 use barkeep_pci::layout::{BarKind, Layout, LayoutError};
 use barkeep_pci::windows::Window;
+use barkeep_planted::{Fault, is_planted};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{OnceLock, PoisonError, RwLock};
@@ -163,7 +164,12 @@ impl Device {
         let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
         let exported = open.device.export_dma_buf(window.bar.into(), &[range], flags.bits());
         match exported {
-            Ok(Some(file)) => Ok(file),
+            Ok(Some(file)) => {
+                if is_planted(Fault::BufferLeaked) {
+                    std::mem::forget(file.try_clone());
+                }
+                Ok(file)
+            }
             Ok(None) => Err(DeviceError::NoExport(self.address, Errno::NOTTY)),
             Err(source) => Err(DeviceError::Export { address: self.address, bar: window.bar, source }),
         }
@@ -267,6 +273,8 @@ impl RawDevice for Device {
             Holder::Mapping => holders::map(&open.file, mappable.ok_or(Errno::INVAL)?),
             Holder::Passed => holders::pass(&open.file),
             Holder::Kvm => self.kvm.get().ok_or(Errno::OPNOTSUPP)?(&open.file),
+            Holder::Inherited => holders::inherit(&open.file),
+            Holder::Reopened => holders::reopen(&open.file),
         })
     }
 
@@ -277,7 +285,11 @@ impl RawDevice for Device {
         let Some(Open { mappings, file, device }) = open else {
             return;
         };
-        drop(mappings);
+        if is_planted(Fault::MappingLeftAtClose) {
+            std::mem::forget(mappings);
+        } else {
+            drop(mappings);
+        }
         drop(file);
         // Detaches from the IOAS, then closes.
         drop(device);

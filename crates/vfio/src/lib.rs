@@ -4,17 +4,18 @@
 //! * [`device`]: one vfio-pci device: config space, regions, exports.
 //! * [`faults`]: what the IOMMU refused.
 //! * [`signals`]: what the kernel tells of a device by eventfds.
+//! * [`holders`]: what else keeps a device file or a dma-buf open.
 //! * [`administrator`]: what somebody outside does to devices through sysfs.
 //! * [`sysfs`]: where a device is and what it is bound to, before anything is opened.
 
 pub mod administrator;
 pub mod device;
 pub mod faults;
+pub mod holders;
 pub mod signals;
 pub mod space;
 pub mod sysfs;
 
-mod holders;
 mod sys;
 
 pub use administrator::Sysfs;

@@ -2,7 +2,10 @@
 //! guest RAM and, at the guest physical address of each BAR, its dma-bufs. IOVA equals guest
 //! physical address throughout.
 
-use barkeep_export::{Errno, Importer, IoSpace, WindowId};
+use crate::holders;
+use crate::sys::HostMapping;
+use barkeep_export::{Errno, Held, Holder, Importer, IoSpace, WindowId};
+use barkeep_planted::{Fault, is_planted};
 use iommufd_bindings::iommufd::{
     iommu_ioas_map_file, iommu_ioas_unmap, iommufd_ioas_map_flags_IOMMU_IOAS_MAP_FIXED_IOVA,
     iommufd_ioas_map_flags_IOMMU_IOAS_MAP_READABLE, iommufd_ioas_map_flags_IOMMU_IOAS_MAP_WRITEABLE,
@@ -104,6 +107,25 @@ impl Space {
         self.buffers.write().unwrap_or_else(PoisonError::into_inner).insert(window, Buffer { file, size });
     }
 
+    /// A descriptor of a window's dma-buf, for another process.
+    ///
+    /// # Errors
+    /// ENOENT without a dma-buf; EMFILE.
+    pub fn buffer(&self, window: WindowId) -> Result<File, Errno> {
+        self.with_buffer(window, |buffer| {
+            buffer.file.try_clone().map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+        })
+    }
+
+    fn with_buffer<T>(
+        &self,
+        window: WindowId,
+        use_it: impl FnOnce(&Buffer) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let buffers = self.buffers.read().unwrap_or_else(PoisonError::into_inner);
+        use_it(buffers.get(&window).ok_or(Errno::NOENT)?)
+    }
+
     /// Maps the same into every one, or into none.
     fn map_all(&self, file: &File, range: (u64, u64), iova: u64) -> Result<(), Errno> {
         let ioas = self.ioas();
@@ -163,7 +185,11 @@ impl Importer for Space {
     fn map(&self, window: WindowId, address: u64) -> Result<(), Errno> {
         let buffers = self.buffers.read().unwrap_or_else(PoisonError::into_inner);
         let buffer = buffers.get(&window).ok_or(Errno::NOENT)?;
-        self.map_all(&buffer.file, (0, buffer.size), address)
+        let file = match buffers.get(&WindowId { window: 0, ..window }) {
+            Some(first) if is_planted(Fault::BufferOfFirstWindow) => &first.file,
+            Some(_) | None => &buffer.file,
+        };
+        self.map_all(file, (0, buffer.size), address)
     }
 
     /// Takes it out of every one, and gives the least that one of them took away.
@@ -187,6 +213,19 @@ impl IoSpace for Space {
 
     fn remove_buffer(&self, window: WindowId) -> bool {
         self.buffers.write().unwrap_or_else(PoisonError::into_inner).remove(&window).is_some()
+    }
+
+    fn hold_buffer(&self, window: WindowId, by: Holder) -> Result<Held, Errno> {
+        self.with_buffer(window, |Buffer { file, size }| match by {
+            Holder::Duplicate => holders::duplicate(file),
+            // vfio-pci's dma-bufs have no `mmap`: the errno is the kernel's.
+            Holder::Mapping => Ok(Box::new(HostMapping::new(file, 0, *size as usize)?)),
+            Holder::Passed => holders::pass(file),
+            Holder::Inherited => holders::inherit(file),
+            Holder::Reopened => holders::reopen(file),
+            // `KVM_DEV_VFIO_FILE_ADD` takes device files and groups.
+            Holder::Kvm => Err(Errno::INVAL),
+        })
     }
 }
 

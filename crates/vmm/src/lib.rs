@@ -6,9 +6,11 @@
 //! only for the memory slots ([`slots`]).
 
 pub mod boot;
+mod gate;
 pub mod kvm_vfio;
 pub mod machine;
 pub mod probe_link;
+mod registers;
 pub mod slots;
 pub mod vcpu;
 

@@ -1,19 +1,22 @@
 //! A whole machine: made, started, stopped.
 
 use crate::boot::{self, BootError};
+use crate::gate::Gate;
 use crate::probe_link::ProbeLink;
+use crate::registers::Registers;
 use crate::slots::Slots;
-use crate::vcpu::{Vcpu, VcpuEnd};
+use crate::vcpu::{Reset, Vcpu, VcpuEnd};
 use barkeep_export::Errno;
 use barkeep_journal::{Actor, Event, Journal, Kind};
 use barkeep_platform::firmware::FirmwareError;
-use barkeep_platform::{Board, Doorbell, Ram, map};
+use barkeep_platform::{Board, Bus, Doorbell, Ram, map};
 use kvm_bindings::KVM_MAX_CPUID_ENTRIES;
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use vmm_sys_util::eventfd::EventFd;
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
@@ -38,7 +41,13 @@ pub enum MachineError {
     /// A thread or an event file descriptor could not be made.
     #[error("cannot start {0}")]
     Start(&'static str, #[source] std::io::Error),
+    /// A vCPU does not come out of what it is at, for as long as anything may take.
+    #[error("the vCPUs did not stop for {0} s")]
+    Hangs(u64),
 }
+
+/// How long vCPUs may take to stop: one may be in the middle of a reset, of 60 s at the most.
+const PATIENCE: Duration = Duration::from_secs(200);
 
 /// KVM's VM, before it has vCPUs: slots and RAM.
 pub struct Shell {
@@ -97,10 +106,27 @@ pub struct Parts {
 
 /// A machine that runs.
 pub struct Machine {
-    threads: Vec<JoinHandle<VcpuEnd>>,
+    threads: Mutex<Vec<JoinHandle<VcpuEnd>>>,
     stop: Arc<AtomicBool>,
+    gate: Arc<Gate>,
     probe: Option<Arc<ProbeLink>>,
     ended: EventFd,
+    board: Arc<Board>,
+    bus: Arc<Bus>,
+    guest: Image,
+}
+
+/// What the guest is loaded from.
+struct Image {
+    bytes: Vec<u8>,
+    cmdline: String,
+}
+
+impl Image {
+    /// Loads it, and writes what it is booted with; gives its entry point.
+    fn load(&self, ram: &Ram) -> Result<u64, BootError> {
+        boot::load(ram, &self.bytes, &self.cmdline)
+    }
 }
 
 impl Shell {
@@ -111,9 +137,10 @@ impl Shell {
     pub fn start(self, parts: Parts, image: &[u8], cmdline: &str) -> Result<Machine, MachineError> {
         let Parts { board, probe, vcpus, console } = parts;
         board.start()?;
-        let entry = boot::load(board.ram(), image, cmdline)?;
+        let guest = Image { bytes: image.to_vec(), cmdline: cmdline.to_owned() };
+        let entry = guest.load(board.ram())?;
         let bus = Arc::new(board.bus(probe.clone().map(|link| link as Arc<dyn Doorbell>), console));
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Gate::default()));
         let ended = EventFd::new(0).map_err(|e| MachineError::Start("an event", e))?;
         handle_kicks()?;
         let mut fds = Vec::new();
@@ -126,7 +153,9 @@ impl Shell {
                 (Arc::clone(&bus), Arc::clone(board.driver()), board.journal().clone());
             let index = index as u16;
             let probe = probe.clone();
-            let vcpu = Vcpu::new(fd, index, bus, driver, journal.clone(), Arc::clone(&stop));
+            let registers = Registers::of(&fd).map_err(|e| MachineError::Make("a vCPU's registers", e))?;
+            let reset = Reset { gate: Arc::clone(&gate), registers };
+            let vcpu = Vcpu::new(fd, index, bus, driver, journal.clone(), Arc::clone(&stop), reset);
             let told = ended.try_clone().map_err(|e| MachineError::Start("an event", e))?;
             let thread = std::thread::Builder::new()
                 .name(format!("vcpu{index}"))
@@ -140,7 +169,7 @@ impl Shell {
                 .map_err(|e| MachineError::Start("a vCPU's thread", e))?;
             threads.push(thread);
         }
-        Ok(Machine { threads, stop, probe, ended })
+        Ok(Machine { threads: Mutex::new(threads), stop, gate, probe, ended, board, bus, guest })
     }
 
     fn vcpu(&self, index: u16, entry: u64) -> Result<VcpuFd, MachineError> {
@@ -170,14 +199,53 @@ impl Machine {
         &self.ended
     }
 
+    /// Resets all of it: the vCPUs stop wherever they are, the devices are reset and set up as
+    /// firmware does, the guest is loaded again, and its vCPUs start from the beginning. RAM is
+    /// kept. What the probe was told and has not answered is forgotten.
+    ///
+    /// # Errors
+    /// A vCPU does not stop; the devices or the guest cannot be set up again.
+    pub fn reboot(&self) -> Result<(), MachineError> {
+        self.gate.close();
+        let stopped = self.stop_all();
+        let reset = stopped.and_then(|()| self.reset());
+        self.gate.open();
+        reset
+    }
+
+    fn reset(&self) -> Result<(), MachineError> {
+        if let Some(probe) = &self.probe {
+            probe.begin_again();
+        }
+        self.bus.reset();
+        self.board.reboot()?;
+        self.guest.load(self.board.ram())?;
+        Ok(())
+    }
+
+    /// Waits until every vCPU is at the gate. One that has ended is nobody to wait for.
+    fn stop_all(&self) -> Result<(), MachineError> {
+        if let Some(probe) = &self.probe {
+            probe.interrupt();
+        }
+        let threads = self.threads();
+        let running = threads.iter().filter(|thread| !thread.is_finished()).count();
+        let stopped = self.gate.wait_for(running, PATIENCE, || kick(&threads));
+        if stopped { Ok(()) } else { Err(MachineError::Hangs(PATIENCE.as_secs())) }
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<VcpuEnd>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stops every vCPU and waits for it; gives how each ended.
-    pub fn stop(mut self) -> Vec<VcpuEnd> {
+    pub fn stop(&self) -> Vec<VcpuEnd> {
         self.stop.store(true, Ordering::Release);
         if let Some(probe) = &self.probe {
             probe.hang_up();
         }
         let mut ends = Vec::new();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads().drain(..) {
             // A kick that comes just before KVM_RUN is lost: kicked until it has gone.
             while !thread.is_finished() {
                 let _ = thread.kill(SIGRTMIN());
@@ -186,6 +254,13 @@ impl Machine {
             ends.push(thread.join().unwrap_or_else(|_| VcpuEnd::Failed("its thread panicked".into())));
         }
         ends
+    }
+}
+
+/// Has every vCPU come out of the guest.
+fn kick(threads: &[JoinHandle<VcpuEnd>]) {
+    for thread in threads {
+        let _ = thread.kill(SIGRTMIN());
     }
 }
 

@@ -46,9 +46,17 @@ const TURN: Duration = Duration::from_secs(1);
 
 type Words = [u64; REPLY_WORDS];
 
+/// What a waiting vCPU is told.
+enum Order {
+    /// To carry this out.
+    Command(Command),
+    /// To leave: the machine is reset.
+    Leave,
+}
+
 /// One vCPU's side of the link, as the vCPU's thread has it.
 struct Desk {
-    requests: Receiver<Command>,
+    requests: Receiver<Order>,
     /// Gone once the vCPU is.
     replies: Option<SyncSender<Words>>,
     /// The first ring announces the vCPU and carries no reply.
@@ -57,7 +65,7 @@ struct Desk {
 
 /// One vCPU's side of the link, as the scenario has it.
 struct Caller {
-    requests: Option<SyncSender<Command>>,
+    requests: Option<SyncSender<Order>>,
     replies: Receiver<Words>,
     pending: Option<Command>,
 }
@@ -99,7 +107,7 @@ impl ProbeLink {
             return Err(ProbeError::Busy(vcpu));
         }
         let requests = caller.requests.as_ref().ok_or(ProbeError::NotThere(vcpu))?;
-        requests.send(command).map_err(|_| ProbeError::NotThere(vcpu))?;
+        requests.send(Order::Command(command)).map_err(|_| ProbeError::NotThere(vcpu))?;
         caller.pending = Some(command);
         Ok(())
     }
@@ -131,6 +139,28 @@ impl ProbeLink {
         command.decode_reply(&words).map_err(|source| ProbeError::Refused { vcpu, command, source })
     }
 
+    /// Has every vCPU that waits for a command leave.
+    pub(crate) fn interrupt(&self) {
+        for caller in &self.callers {
+            let caller = caller.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(requests) = &caller.requests {
+                // Full of a command that is about to be taken: then the vCPU is on its way.
+                let _ = requests.try_send(Order::Leave);
+            }
+        }
+    }
+
+    /// Forgets what was asked and answered. No vCPU may be in the guest or waiting for a command;
+    /// each announces itself again.
+    pub(crate) fn begin_again(&self) {
+        for (desk, caller) in self.desks.iter().zip(&self.callers) {
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut caller = caller.lock().unwrap_or_else(PoisonError::into_inner);
+            while desk.requests.try_recv().is_ok() || caller.replies.try_recv().is_ok() {}
+            (desk.announced, caller.pending) = (false, None);
+        }
+    }
+
     /// Lets every waiting vCPU go; no command can be sent any more.
     pub fn hang_up(&self) {
         self.hung_up.store(true, Ordering::Release);
@@ -160,8 +190,10 @@ impl Doorbell for ProbeLink {
             }
         }
         desk.announced = true;
-        let Ok(command) = desk.requests.recv() else {
-            return false;
+        let command = match desk.requests.recv() {
+            Ok(Order::Command(command)) => command,
+            Ok(Order::Leave) => return true,
+            Err(_) => return false,
         };
         let words: [u64; MAILBOX_REQUEST_WORDS] = command.encode();
         for (n, word) in words.iter().enumerate() {

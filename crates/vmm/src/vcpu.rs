@@ -1,8 +1,11 @@
 //! One vCPU: runs it, answers its exits, and survives whatever a guest makes of a BAR that
 //! is not there.
 
+use crate::gate::Gate;
+use crate::registers::Registers;
 use barkeep_export::Driver;
 use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_planted::{Fault, is_planted};
 use barkeep_platform::efault::{self, Efaults};
 use barkeep_platform::{Bus, Flow};
 use kvm_ioctls::{VcpuExit, VcpuFd};
@@ -33,8 +36,17 @@ pub struct Vcpu {
     driver: Arc<Driver>,
     journal: Journal,
     stop: Arc<AtomicBool>,
+    reset: Reset,
     faults: Efaults,
     internal_errors: u64,
+}
+
+/// What a vCPU needs to be reset.
+pub(crate) struct Reset {
+    /// Where it waits meanwhile.
+    pub gate: Arc<Gate>,
+    /// What it begins with again.
+    pub registers: Registers,
 }
 
 /// What an exit means for the loop, with the borrow of the vCPU given back.
@@ -47,15 +59,17 @@ enum Next {
 
 impl Vcpu {
     /// A vCPU that runs until `stop` is set and it is kicked.
-    pub fn new(
+    pub(crate) fn new(
         fd: VcpuFd,
         index: u16,
         bus: Arc<Bus>,
         driver: Arc<Driver>,
         journal: Journal,
         stop: Arc<AtomicBool>,
+        reset: Reset,
     ) -> Self {
-        Self { fd, index, bus, driver, journal, stop, faults: Efaults::default(), internal_errors: 0 }
+        let faults = Efaults::default();
+        Self { fd, index, bus, driver, journal, stop, reset, faults, internal_errors: 0 }
     }
 
     /// Runs it to its end.
@@ -63,6 +77,12 @@ impl Vcpu {
         loop {
             if self.stop.load(Ordering::Acquire) {
                 return VcpuEnd::Stopped;
+            }
+            if self.reset.gate.is_closed() {
+                if let Err(error) = self.begin_again() {
+                    return VcpuEnd::Failed(format!("KVM cannot reset it: {error}"));
+                }
+                continue;
             }
             let next = self.run_once();
             if !matches!(next, Next::Fault) {
@@ -86,6 +106,32 @@ impl Vcpu {
                 Next::End(end) => return end,
             }
         }
+    }
+
+    /// Waits until the machine has been reset, and begins with what it began with.
+    fn begin_again(&mut self) -> Result<(), errno::Error> {
+        self.complete_access();
+        // Before the wait: from here on it holds up nobody, and nothing of it is left.
+        self.reset.registers.restore(&self.fd)?;
+        self.faults = Efaults::default();
+        self.internal_errors = 0;
+        self.reset.gate.pass();
+        Ok(())
+    }
+
+    /// KVM finishes an access that came out as an exit only when it is entered again, and would do it
+    /// with the registers of then (Documentation/virt/kvm/api.rst, KVM_RUN): entered without
+    /// running an instruction. An access of several parts comes out once for each.
+    fn complete_access(&mut self) {
+        /// More parts than any access has.
+        const PARTS: usize = 64;
+        self.fd.set_kvm_immediate_exit(1);
+        for _ in 0..PARTS {
+            if self.fd.run().is_err() {
+                break;
+            }
+        }
+        self.fd.set_kvm_immediate_exit(0);
     }
 
     fn run_once(&mut self) -> Next {
@@ -127,7 +173,7 @@ impl Vcpu {
         const EFAULT: i32 = 14;
         match error.errno() {
             EINTR | EAGAIN => Next::Resume,
-            EFAULT => Next::Fault,
+            EFAULT if !is_planted(Fault::EfaultFatal) => Next::Fault,
             _ => Next::End(VcpuEnd::Failed(format!("KVM_RUN failed: {error}"))),
         }
     }

@@ -3,15 +3,23 @@
 
 use super::list::{Item, List, MARK};
 use crate::exit::{Exit, UsageExt, wrong};
+use crate::guard::{self, Killing, Over};
 use crate::here;
 use anyhow::Context;
 use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_scenario::Scenario;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// What a signal's number is added to in a status, as shells do.
 pub const SIGNALLED: i32 = 128;
+const SIGKILL: i32 = 9;
+
+/// The kernel logs three faults in five seconds and drops the rest (`dmar_fault`).
+const BETWEEN_FAULTS: Duration = Duration::from_millis(5100);
 
 /// Carries a list out, until a run does not pass or the journal is half full. What a run that did not
 /// pass leaves behind is not known: the rest of the list is done in another boot.
@@ -23,6 +31,7 @@ pub fn carry_out(path: &Path) -> anyhow::Result<Exit> {
     let text = std::fs::read(path).usage(format!("cannot read {}", path.display()))?;
     let List { arguments, scenarios, runs } =
         serde_json::from_slice(&text).usage(format!("{} is no list of runs", path.display()))?;
+    let killers = killers(&scenarios);
     let scenarios = written(&scenarios)?;
     let room = journal.room();
     let mut devices = None;
@@ -37,7 +46,9 @@ pub fn carry_out(path: &Path) -> anyhow::Result<Exit> {
             }
             devices = Some(restore(&journal)?);
         }
-        if !one(item, scenario, &arguments, devices.as_deref(), &journal)? {
+        let killing =
+            Killing { by_itself: killers[item.scenario], after: item.kill_after.map(Duration::from_nanos) };
+        if !one(item, scenario, (&arguments, killing), devices.as_deref(), &journal)? {
             break;
         }
     }
@@ -55,11 +66,17 @@ fn written(scenarios: &[String]) -> anyhow::Result<Vec<PathBuf>> {
     scenarios.iter().enumerate().map(write).collect()
 }
 
-/// Whether it passed, as far as it can tell itself.
+/// Which of them may end their own VMM by SIGKILL. What is no scenario its run tells.
+fn killers(scenarios: &[String]) -> Vec<bool> {
+    scenarios.iter().map(|text| Scenario::parse(text).is_ok_and(|scenario| scenario.kills_vmm())).collect()
+}
+
+/// Whether the machine is as it was, as far as the run can tell itself: it passed, or it was killed as
+/// it was to be and has left nothing behind.
 fn one(
     item: &Item,
     scenario: &Path,
-    arguments: &[String],
+    (arguments, killing): (&[String], Killing),
     devices: Option<&str>,
     journal: &Journal,
 ) -> anyhow::Result<bool> {
@@ -73,9 +90,18 @@ fn one(
     if let Some(devices) = devices {
         command.env("BARKEEP_DEVICES", devices);
     }
-    let status = command.status().context("cannot start a run")?;
-    journal.end(step, code(status));
-    Ok(status.success())
+    let over = guard::watch(&mut command, killing, devices, journal)?;
+    let (result, goes_on) = match over {
+        Over::Ended(status) => (code(status), status.success()),
+        Over::Killed { left } => (0, left == 0),
+        Over::Struck { left } => (SIGNALLED + SIGKILL, left == 0),
+    };
+    if !matches!(over, Over::Ended(_)) {
+        // Others end with a look at their last fault; the next one is to find its own recorded.
+        sleep(BETWEEN_FAULTS);
+    }
+    journal.end(step, result);
+    Ok(goes_on)
 }
 
 fn code(status: ExitStatus) -> i32 {

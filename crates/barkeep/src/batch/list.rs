@@ -1,6 +1,7 @@
 //! What is to be done in one boot, as it is carried in.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The text of the event that begins and ends a run's part of the journal: an action of the lab's,
 /// whose `value` is the run's number.
@@ -28,17 +29,21 @@ pub struct Item {
     pub scenario: usize,
     /// Its seed, where it has one.
     pub seed: Option<u64>,
+    /// Its process is ended by SIGKILL that long after its start, nanoseconds of the machine's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill_after: Option<u64>,
 }
 
 impl List {
     /// Adds a run. Scenarios of the same text are carried once.
-    pub fn add(&mut self, number: usize, scenario: &str, seed: Option<u64>) {
+    pub fn add(&mut self, number: usize, scenario: &str, seed: Option<u64>, kill_after: Option<Duration>) {
         let known = self.scenarios.iter().position(|text| text == scenario);
         let scenario = known.unwrap_or_else(|| {
             self.scenarios.push(scenario.to_owned());
             self.scenarios.len() - 1
         });
-        self.runs.push(Item { number, scenario, seed });
+        let kill_after = kill_after.map(|after| u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
+        self.runs.push(Item { number, scenario, seed, kill_after });
     }
 }
 
@@ -50,10 +55,12 @@ mod tests {
     fn a_scenario_is_carried_once() {
         let mut list = List::default();
         for (number, text) in ["a", "b", "a"].into_iter().enumerate() {
-            list.add(number, text, Some(7));
+            let after = (number == 1).then_some(Duration::from_millis(5));
+            list.add(number, text, Some(7), after);
         }
         assert_eq!(list.scenarios, ["a", "b"]);
         assert_eq!(list.runs.iter().map(|run| run.scenario).collect::<Vec<_>>(), [0, 1, 0]);
+        assert_eq!(list.runs[1].kill_after, Some(5_000_000));
         let text = serde_json::to_string(&list).unwrap();
         assert_eq!(serde_json::from_str::<List>(&text).unwrap(), list);
     }

@@ -8,9 +8,10 @@ use crate::exit::{Exit, UsageExt, wrong};
 use crate::outside;
 use anyhow::Context;
 use barkeep_check::Ended;
-use barkeep_lab::Outcome;
+use barkeep_lab::{LabError, Outcome};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A run to be carried out.
 pub struct Run {
@@ -18,6 +19,9 @@ pub struct Run {
     pub scenario: String,
     /// Its seed, where it has one.
     pub seed: Option<u64>,
+    /// Its process is ended by SIGKILL that long after its start, on the machine's clock. What is left
+    /// of it is looked at; if that is nothing, the boot goes on.
+    pub kill_after: Option<Duration>,
     /// Where its journal goes.
     pub folder: PathBuf,
 }
@@ -28,6 +32,10 @@ pub struct Errand<'a> {
     pub kernel: Option<&'a Path>,
     /// As for `lab`.
     pub topology: &'a str,
+    /// As for `lab`.
+    pub fast: bool,
+    /// As for `lab`: for the boot, and again for each run.
+    pub timeout: u64,
     /// Words for each run's command line, the same for all.
     pub arguments: &'a [String],
     /// In this order.
@@ -66,18 +74,27 @@ fn one_boot(errand: &Errand<'_>, first: usize, folder: &Path) -> anyhow::Result<
     let request = outside::request(&LabOptions {
         kernel: errand.kernel.map(Path::to_owned),
         topology: Some(errand.topology.to_owned()),
+        fast: errand.fast,
+        timeout: errand.timeout,
         ..LabOptions::of(vec!["batch".to_owned(), listed(errand, first, folder)?], folder)
     })?;
     let place = |number: usize| errand.runs[number].folder.clone();
     let mut parts = Parts::new(&place);
     let outcome = barkeep_lab::run(&request, &mut |event, header| parts.event(event, header));
-    let outcome = outcome.map_err(outside::lab_error)?;
-    let (cut_off, status) = match &outcome {
-        Outcome::Finished { status, .. } => (None, *status),
-        Outcome::TimedOut { .. } => (Some(Ended::TimedOut), outcome.exit_code()),
-        Outcome::Died { .. } => (Some(Ended::Died { why: outcome.to_string() }), outcome.exit_code()),
-        Outcome::Interrupted { .. } => {
-            return Err(wrong(Exit::from_code(outcome.exit_code()), outcome.to_string()));
+    let (cut_off, status, outcome) = match outcome {
+        // An emulator that dies under a run is that run's verdict.
+        Err(error @ LabError::Crashed { .. }) if parts.has_begun() => {
+            (Some(Ended::Died { why: error.to_string() }), error.exit_code(), error.to_string())
+        }
+        Err(error) => return Err(outside::lab_error(error)),
+        Ok(outcome) => {
+            let (said, status) = (outcome.to_string(), outcome.exit_code());
+            match outcome {
+                Outcome::Finished { .. } => (None, status, said),
+                Outcome::TimedOut { .. } | Outcome::Hung { .. } => (Some(Ended::TimedOut), status, said),
+                Outcome::Died { .. } => (Some(Ended::Died { why: said.clone() }), status, said),
+                Outcome::Interrupted { .. } => return Err(wrong(Exit::from_code(status), said)),
+            }
         }
     };
     let Boot { done, of_boot } = parts.finish(cut_off)?;
@@ -99,7 +116,7 @@ fn one_boot(errand: &Errand<'_>, first: usize, folder: &Path) -> anyhow::Result<
 fn listed(errand: &Errand<'_>, first: usize, folder: &Path) -> anyhow::Result<String> {
     let mut list = List { arguments: errand.arguments.to_vec(), ..List::default() };
     for (number, run) in errand.runs.iter().enumerate().skip(first) {
-        list.add(number, &run.scenario, run.seed);
+        list.add(number, &run.scenario, run.seed, run.kill_after);
     }
     std::fs::create_dir_all(folder).usage(format!("cannot make the folder {}", folder.display()))?;
     let path = folder.join("runs.json");

@@ -3,8 +3,11 @@
 use super::inside::SIGNALLED;
 use super::list::MARK;
 use crate::journal_file::JournalFile;
+use crate::wall_clock;
 use barkeep_check::{Checker, Ended, Finding, Verdict};
-use barkeep_journal::{Actor, Event, Header, Kind, Phase};
+use barkeep_journal::{Actor, Event, Header, Kind, Phase, Sink};
+use barkeep_storm::Interleaving;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A run that is over.
@@ -19,6 +22,11 @@ pub struct Done {
     pub events: u64,
     /// From its first event to its last, nanoseconds of the run's clock.
     pub took_ns: u64,
+    /// The order of actor and step, time removed.
+    pub interleaving: u128,
+    /// From its first event to its end, as seen from outside: nanoseconds of this machine's
+    /// `CLOCK_MONOTONIC`.
+    pub wall: Range<u64>,
 }
 
 /// A boot that is over.
@@ -47,6 +55,8 @@ struct Part {
     step: u32,
     file: JournalFile,
     checker: Checker,
+    interleaving: Interleaving,
+    since: u64,
     /// The place of its first event in the boot's journal: its own begins at 0.
     base: u64,
     first_ns: u64,
@@ -60,6 +70,11 @@ impl<'a> Parts<'a> {
     /// None yet.
     pub fn new(folder: &'a dyn Fn(usize) -> PathBuf) -> Self {
         Self { folder, boot: Checker::new(), run: None, done: Vec::new(), failed: Ok(()) }
+    }
+
+    /// Whether any run has begun.
+    pub fn has_begun(&self) -> bool {
+        self.run.is_some()
     }
 
     /// Takes the next event of the boot.
@@ -118,6 +133,8 @@ impl Part {
             step: first.step,
             file: JournalFile::create(folder, header)?,
             checker: Checker::new(),
+            interleaving: Interleaving::default(),
+            since: wall_clock::now(),
             base: first.seq,
             first_ns: first.time_ns,
             last_ns: first.time_ns,
@@ -130,6 +147,7 @@ impl Part {
         let mut event = event.clone();
         event.seq -= self.base;
         self.checker.event(&event);
+        self.interleaving.event(&event);
         self.events += 1;
         self.last_ns = self.last_ns.max(event.time_ns);
         self.file.event(&event);
@@ -152,6 +170,8 @@ impl Part {
             journal,
             events: self.events,
             took_ns: self.last_ns - self.first_ns,
+            interleaving: self.interleaving.finish(),
+            wall: self.since..wall_clock::now(),
         })
     }
 }

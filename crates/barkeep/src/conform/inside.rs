@@ -21,7 +21,7 @@ pub const RECORDING: &str = "recording.jsonl";
 /// It has no such devices, the operations cannot be read, the recording cannot be written.
 pub fn record_here(options: &RecordOptions) -> anyhow::Result<Exit> {
     let journal = here::lab_journal()?;
-    let version = concat!("barkeep ", env!("CARGO_PKG_VERSION"));
+    let version = crate::version::told();
     journal.emit(Event::new(Kind::RunStart, Actor::Scenario).text(format!("{version}: conform")));
     let result = ask(options, &journal);
     let exit = result.as_ref().map_or_else(Exit::of, |exit| *exit);

@@ -2,6 +2,7 @@
 
 use crate::exit::{Exit, UsageExt};
 use crate::here;
+use crate::second;
 use anyhow::Context;
 use barkeep_handover::orders::Extent;
 use barkeep_handover::run::{Request, RunError, Sum, Which, run};
@@ -43,6 +44,8 @@ pub enum Role {
     Exporter,
     /// It has the device that does the DMA.
     Importer,
+    /// The importer beside a VMM.
+    Second,
 }
 
 /// Is one of the two processes, until the conductor has nothing more to say.
@@ -53,6 +56,7 @@ pub fn process(role: Role) -> anyhow::Result<Exit> {
     let side = match role {
         Role::Exporter => Side::Exporter,
         Role::Importer => Side::Importer,
+        Role::Second => return second::serve(),
     };
     barkeep_handover::process::serve(side, &here::lab_journal()?)?;
     Ok(Exit::Pass)
@@ -64,7 +68,7 @@ pub fn process(role: Role) -> anyhow::Result<Exit> {
 /// The devices cannot be used, the order is none, or the testbed failed.
 pub fn conduct(options: &ConductOptions) -> anyhow::Result<Exit> {
     let journal = here::lab_journal()?;
-    let version = concat!("barkeep ", env!("CARGO_PKG_VERSION"));
+    let version = crate::version::told();
     journal.emit(Event::new(Kind::RunStart, Actor::Scenario).text(format!("{version}: handover")));
     let result = carry_out(options, &journal);
     let exit = result.as_ref().map_or_else(Exit::of, |exit| *exit);

@@ -19,13 +19,15 @@ pub fn carry_out(
     let jobs: Vec<_> = errand.jobs().collect();
     let run = |(_, place, job): &(usize, &cells::Place, &barkeep_matrix::Job)| {
         let scenario = job.scenario.to_toml().context("a cell's scenario can be written down")?;
-        Ok(Run { scenario, seed: None, folder: place.folder.clone() })
+        Ok(Run { scenario, seed: None, kill_after: None, folder: place.folder.clone() })
     };
     let runs = jobs.iter().map(run).collect::<anyhow::Result<Vec<Run>>>()?;
     let boots = options.out.join("boots").join(cells::file_name(&errand.column.name));
     let errand = Runs {
         kernel: options.kernel.as_deref(),
         topology: &errand.column.name,
+        fast: false,
+        timeout: crate::outside::DEFAULT_TIMEOUT,
         arguments: &[],
         runs: &runs,
         boots: &boots,

@@ -1,6 +1,7 @@
 //! One device: its registers as they were last found, its exports, its windows.
 
-use super::{Exports, P2p, Slot, Tick, Window, revokes, window::Outage};
+use super::window::Outage;
+use super::{Exports, P2p, Slot, Tick, Window, revokes};
 use crate::errno::{ENOENT, OK};
 use barkeep_journal::{Actor, Event, Kind, Phase, Trigger};
 
@@ -30,6 +31,14 @@ impl Found {
     }
 }
 
+/// A file opened once more, which is bound to nothing.
+const REOPENED: &str = "reopened";
+
+/// Whether a hold keeps the device file open, and not a dma-buf or a file of its own.
+fn holds_file(event: &Event) -> bool {
+    event.bar.is_none() && event.text != REOPENED
+}
+
 /// Windows of a device that are followed.
 pub(crate) const WINDOWS: usize = 256;
 
@@ -51,8 +60,22 @@ pub(crate) struct Device {
     pub unsettled: Option<Trigger>,
     /// Something is being let through at this moment.
     pub passing: bool,
+    /// What others do past the VMM at this moment.
+    others_passing: u32,
+    /// Others did something since the registers were last read, or while they were: what was found
+    /// may be no longer so, and the keeper cannot know.
+    pub disturbed: bool,
+    /// The registers were read since something was let through.
+    pub asked: bool,
+    /// When what is being handled was over, or the VMM began to look: from then on restoring is
+    /// the VMM's own time.
+    pub over_ns: Option<u64>,
+    /// A reset has failed, and no belief has followed it yet.
+    pub reset_failed: bool,
     /// Others who hold its file open.
     pub holders: u64,
+    /// Others who have imported a window of it.
+    pub imported: u64,
     pub exports: Exports,
     pub windows: Vec<Window>,
 }
@@ -91,8 +114,9 @@ impl Device {
                 self.exports.add(event);
             }
             (Kind::DmabufClose, _) => self.exports.close(event),
-            (Kind::Hold, Phase::Begin) => self.holders += 1,
-            (Kind::Hold, Phase::End) => {
+            (Kind::Hold, Phase::Begin) if holds_file(event) => self.holders += 1,
+            // Its text stands at the begin: a hold that never counted takes nothing away.
+            (Kind::Hold, Phase::End) if event.bar.is_none() && event.text != REOPENED => {
                 self.holders = self.holders.saturating_sub(1);
                 if self.closed {
                     self.gone(tick);
@@ -100,12 +124,7 @@ impl Device {
             }
             (Kind::Trigger, phase) => self.trigger(event, phase, tick),
             (Kind::FindOut, phase) => self.find_out(event, phase, tick),
-            (Kind::Expect, _) => {
-                self.expect = event.value.map(|value| value == 1);
-                self.expected_at = tick;
-                self.unsettled = None;
-                self.windows.iter_mut().for_each(|window| window.put_in = false);
-            }
+            (Kind::Expect, _) => self.settled(event, tick),
             (Kind::Revoked, _) => self.seen_revoked(event, tick, observed_from),
             (Kind::P2pMap | Kind::P2pUnmap | Kind::SlotAdd | Kind::SlotRemove | Kind::Outage, _) => {
                 return self.window_event(event, tick);
@@ -115,12 +134,36 @@ impl Device {
         true
     }
 
+    fn settled(&mut self, event: &Event, tick: Tick) {
+        self.expect = event.value.map(|value| value == 1);
+        self.expected_at = tick;
+        (self.unsettled, self.over_ns, self.reset_failed) = (None, None, false);
+        for window in &mut self.windows {
+            window.put_in = false;
+            window.settled();
+            if self.expect == Some(false) {
+                window.left_away();
+            }
+        }
+    }
+
     fn opened(&mut self) {
         self.open = true;
         self.closed = false;
         self.revoked_since = None;
         self.found = None;
         self.expect = None;
+    }
+
+    /// The VMM was killed: the kernel has closed the file, and taken away what was mapped.
+    pub fn vmm_died(&mut self, tick: Tick) {
+        self.open = false;
+        self.gone(tick);
+        // Who else held it was in the same process, or ends with it.
+        self.holders = 0;
+        (self.passing, self.unsettled, self.over_ns, self.expect) = (false, None, None, Some(false));
+        self.exports = Exports::default();
+        self.windows.iter_mut().for_each(|window| window.vmm_died(tick));
     }
 
     /// The VMM has given the device file up: revoked for ever, once nobody else holds it.
@@ -134,20 +177,27 @@ impl Device {
     fn trigger(&mut self, event: &Event, phase: Phase, tick: Tick) {
         match phase {
             Phase::Begin => {
+                let by_others = event.actor == Actor::Observer;
                 self.passing = true;
-                self.found = None;
-                if !self.closed {
-                    self.revoked_since = None;
-                }
+                self.others_passing += u32::from(by_others);
+                self.disturbed |= by_others;
+                self.asked &= by_others;
+                self.nothing_is_known();
                 if revokes(event.trigger) {
-                    self.windows.iter_mut().for_each(Window::revoke_begins);
+                    self.windows.iter_mut().for_each(|window| window.revoke_begins(event.time_ns, by_others));
                 }
             }
             Phase::End => {
                 self.passing = false;
                 // What others did past the keeper is nothing it could settle before it knows.
-                if event.actor != Actor::Observer {
+                if event.actor == Actor::Observer {
+                    self.others_passing = self.others_passing.saturating_sub(1);
+                    self.nothing_is_known();
+                } else {
                     self.unsettled = Some(event.trigger);
+                    self.over_ns = Some(event.time_ns);
+                    let resets = matches!(event.trigger, Trigger::DeviceReset | Trigger::HotReset);
+                    self.reset_failed |= resets && event.result != Some(OK);
                 }
                 // One that failed may have revoked or not (EINVAL: there is no reset).
                 if event.result != Some(OK) {
@@ -168,19 +218,30 @@ impl Device {
         }
     }
 
+    /// Something may change what the registers say.
+    fn nothing_is_known(&mut self) {
+        self.found = None;
+        if !self.closed {
+            self.revoked_since = None;
+        }
+    }
+
     fn unmapped_by_others(&mut self, event: &Event, tick: Tick) {
         let (Some(bar), Some(address)) = (event.bar, event.address) else { return };
         let named = self.windows.iter_mut().find(|window| window.bar == bar && window.address == address);
         if let Some(window) = named {
-            window.unmapped(tick);
+            window.unmapped_by_others(tick, event.time_ns);
         }
     }
 
     fn find_out(&mut self, event: &Event, phase: Phase, tick: Tick) {
         if phase != Phase::End {
+            self.over_ns.get_or_insert(event.time_ns);
+            self.disturbed = self.others_passing > 0;
             self.windows.iter_mut().for_each(|window| window.put_in = false);
             return;
         }
+        self.asked = true;
         self.found = event.value.filter(|_| event.result == Some(OK)).map(Found::of);
         match self.found {
             Some(found) if found.revoked() => {
@@ -197,7 +258,7 @@ impl Device {
             let named = event.bar.is_none_or(|bar| bar == window.bar)
                 && event.address.is_none_or(|address| window.holds(address));
             if named && matches!(window.p2p, P2p::Live(since) if since < observed_from) {
-                window.p2p = P2p::Dead(tick);
+                window.seen_revoked(tick, event.time_ns);
             }
         }
     }
@@ -210,13 +271,16 @@ impl Device {
         match (event.kind, event.phase) {
             (Kind::P2pMap, Phase::Begin) => window.map_begins(),
             (Kind::P2pMap, Phase::End) => window.map_ends(done, tick),
+            (Kind::P2pUnmap, Phase::Begin) => window.unmap_begins(event.time_ns),
             (Kind::P2pUnmap, Phase::End) if done || event.result == Some(ENOENT) => window.unmapped(tick),
-            (Kind::SlotAdd | Kind::SlotRemove, Phase::Begin) => window.slot = Slot::Moving,
-            (Kind::SlotAdd, Phase::End) => window.slot = if done { Slot::In } else { Slot::Failed(tick) },
-            (Kind::SlotRemove, Phase::End) if done => window.slot = Slot::Out(tick),
+            (Kind::SlotAdd | Kind::SlotRemove, Phase::Begin) => window.slot_is(Slot::Moving),
+            (Kind::SlotAdd, Phase::End) => window.slot_is(if done { Slot::In } else { Slot::Failed(tick) }),
+            (Kind::SlotRemove, Phase::End) if done => window.slot_is(Slot::Out(tick)),
             (Kind::Outage, Phase::Begin) => {
                 let generation = event.value.unwrap_or(0);
-                window.outage = Some(Outage { generation, time_ns: event.time_ns });
+                let noticed = event.trigger == Trigger::Suspect;
+                window.outage =
+                    Some(Outage { generation, time_ns: event.time_ns, noticed, left_away: false });
             }
             (Kind::Outage, Phase::End) => window.outage = None,
             _ => {}

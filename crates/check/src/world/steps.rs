@@ -58,6 +58,13 @@ impl Steps {
         self.open.iter().map(|(_, event)| event)
     }
 
+    /// Forgets those that are not like this.
+    pub fn keep(&mut self, like: impl Fn(&Event) -> bool) {
+        self.open.retain(|(_, begin)| like(begin));
+        let last = self.open.iter().rev().find(|(_, event)| of_scenario(event));
+        self.latest_action = last.map(|(tick, _)| *tick);
+    }
+
     fn begin(&self, end: &Event) -> Option<&(Tick, Event)> {
         let at = self.place(end.step)?;
         Some(&self.open[at]).filter(|(_, begin)| begin.kind == end.kind)
@@ -77,6 +84,8 @@ impl Steps {
     }
 }
 
+/// One of the scenario's own line. What goes on beside it has its actions too, and says nothing of
+/// when the line observes something.
 fn of_scenario(event: &Event) -> bool {
-    event.kind == Kind::Action && event.actor != Actor::Lab
+    event.kind == Kind::Action && event.actor == Actor::Scenario
 }

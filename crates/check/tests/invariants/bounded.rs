@@ -7,8 +7,9 @@ use barkeep_check::{Checker, Ended, Invariant, Verdict};
 use barkeep_journal::{Actor, Clock, DeviceAddress, Event, Journal, Kind, Lane, Phase, Trigger};
 use proptest::prelude::*;
 
-/// Two devices, three windows, each exported, a range of RAM, an engine, an action and its step.
-const STORM: usize = 2 + 3 + 3 + 1 + 1 + 2;
+/// Two devices, three windows, each exported, a range of RAM, an engine, an action and its step, a
+/// device that is away.
+const STORM: usize = 2 + 3 + 3 + 1 + 1 + 2 + 1;
 
 fn cycle() -> impl Strategy<Value = Cycle> {
     prop_oneof![

@@ -121,3 +121,16 @@ fn a_flood_of_findings_is_counted() {
     let verdict = story.over();
     assert_eq!((verdict.findings.len(), verdict.counts.unlisted), (64, 936));
 }
+
+#[test]
+fn another_sort_of_finding_does_not_go_under_in_a_flood() {
+    let mut story = Story::bare();
+    let broken = |text: String| Event::new(Kind::Expectation, Actor::Scenario).text(text).result(1);
+    for n in 0..1000 {
+        story.point(broken(format!("{n} of 1000")));
+    }
+    story.point(broken("something else".to_owned()));
+    let verdict = story.over();
+    assert_eq!((verdict.findings.len(), verdict.counts.unlisted), (65, 936));
+    assert_eq!(verdict.findings.last().unwrap().what, "not met: something else");
+}

@@ -42,6 +42,17 @@ fn no_cpu_access_while_the_slot_is_away() {
 }
 
 #[test]
+fn no_slot_before_the_registers_were_asked() {
+    let mut story = Story::new();
+    story.withdraw(Trigger::Flr);
+    story.let_through(Trigger::Flr, 0);
+    story.put_back(Trigger::Flr, 0);
+    story.handle(restored(Trigger::Suspect));
+    let asked = "slot_add of BAR 2 of 0000:00:03.0 succeeded before the registers were asked";
+    breaks(&story.closed(), I1, asked);
+}
+
+#[test]
 fn a_cpu_access_may_land_while_the_slot_is_on_its_way_out() {
     let mut story = Story::new();
     let removal = story.begin(about(Kind::SlotRemove, Trigger::Flr));
@@ -133,7 +144,8 @@ fn a_dma_in_flight_at_a_revoke_may_land() {
     story.handle(restored(Trigger::DecodeOn));
     let verdict = story.closed();
     holds(&verdict);
-    assert_eq!(verdict.counts.dma_in_flight, 1);
+    // It may as well have landed before: nothing shows that it was in flight.
+    assert_eq!(verdict.counts.dma_in_flight, 0);
 }
 
 #[test]

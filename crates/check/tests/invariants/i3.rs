@@ -3,7 +3,7 @@
 use crate::story::{AT, BAR, How, SIZE, Story, about, away, breaks, holds, named, restored};
 use barkeep_check::Invariant::I3;
 use barkeep_check::{Ended, Verdict};
-use barkeep_journal::{Kind, Phase, Trigger};
+use barkeep_journal::{Actor, Event, Kind, Phase, Trigger};
 
 const NO_P2P: &str = "peer-to-peer DMA to BAR 2 of 0000:00:03.0 at 0xfe000000 is not back after flr although the function decodes";
 const NO_CPU: &str =
@@ -120,6 +120,24 @@ fn a_run_that_was_cut_off_owes_nothing_back() {
 }
 
 #[test]
+fn restoring_is_bound_and_the_reset_itself_is_not() {
+    for (bound, late) in [(30_000, false), (3_000, true)] {
+        let mut story = Story::new().restoring_within(bound);
+        story.passes(1_000_000);
+        let reset = story.begin(named(Kind::Trigger, Trigger::Flr));
+        story.passes(1_000_000);
+        story.end(reset, 0);
+        story.find_out(Trigger::Flr, 1);
+        story.step(about(Kind::P2pUnmap, Trigger::Flr), 0);
+        story.map(Trigger::Flr, 0);
+        story.expect(Trigger::Flr, 1);
+        let verdict = story.closed();
+        let what = "0000:00:03.0 was back 7000 ns after flr had let it, which may take 3000 ns";
+        assert_eq!(whats(&verdict), if late { vec![what] } else { vec![] });
+    }
+}
+
+#[test]
 fn a_window_may_move_with_its_bar() {
     let moved = |kind| about(kind, Trigger::DecodeOn).range(AT + 0x10_0000, SIZE);
     let mut story = Story::new();
@@ -140,4 +158,50 @@ fn a_window_may_move_with_its_bar() {
     story.point(named(Kind::DeviceClose, Trigger::Close));
     story.point(about(Kind::DmabufClose, Trigger::None).range(0, SIZE));
     holds(&story.over());
+}
+
+/// Something that somebody else does, past the VMM.
+fn unseen(story: &mut Story, trigger: Trigger) -> Event {
+    story.begin(Event { actor: Actor::Observer, ..named(Kind::Trigger, trigger) })
+}
+
+#[test]
+fn what_others_do_meanwhile_is_nothing_the_keeper_could_know() {
+    // Between the reset and the look; between the look and the map, which is refused; around the map.
+    for place in 0..3 {
+        let mut story = Story::new();
+        story.withdraw(Trigger::Flr);
+        story.let_through(Trigger::Flr, 0);
+        if place == 0 {
+            let others = unseen(&mut story, Trigger::DecodeOff);
+            story.end(others, 0);
+        }
+        story.find_out(Trigger::Flr, u64::from(place > 0));
+        story.step(about(Kind::P2pUnmap, Trigger::Flr), 0);
+        let others = (place > 0).then(|| unseen(&mut story, Trigger::DecodeOff));
+        if place == 1 {
+            others.clone().into_iter().for_each(|others| story.end(others, 0));
+        }
+        if place > 0 {
+            story.map(Trigger::Flr, if place == 1 { -19 } else { 0 });
+            story.put_back(Trigger::Flr, 0);
+        }
+        if place == 2 {
+            others.into_iter().for_each(|others| story.end(others, 0));
+        }
+        story.expect(Trigger::Flr, u64::from(place > 0));
+        let others = unseen(&mut story, Trigger::DecodeOn);
+        story.end(others, 0);
+        story.handle(restored(Trigger::Suspect));
+        holds(&story.closed());
+    }
+}
+
+#[test]
+fn what_others_did_before_the_look_excuses_nothing() {
+    let mut story = Story::new();
+    let others = unseen(&mut story, Trigger::Flr);
+    story.end(others, 0);
+    story.handle(How { map: None, ..restored(Trigger::Suspect) });
+    assert_eq!(whats(&story.closed()).len(), 1);
 }

@@ -9,7 +9,10 @@ mod i2;
 mod i3;
 mod kernel;
 mod losses;
+mod marks;
+mod merged;
 mod outside;
+mod second;
 #[path = "../storm/mod.rs"]
 mod storm;
 mod story;

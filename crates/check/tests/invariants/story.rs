@@ -37,6 +37,7 @@ pub struct Story {
     checker: Checker,
     seq: u64,
     step: u32,
+    passed_ns: u64,
     slot_in: bool,
     mapped: bool,
     generation: u64,
@@ -55,14 +56,25 @@ impl Story {
     /// A run with nothing but its start.
     pub fn bare() -> Self {
         let checker = Checker::new();
-        let mut story = Self { checker, seq: 0, step: 0, slot_in: false, mapped: false, generation: 0 };
+        let mut story =
+            Self { checker, seq: 0, step: 0, passed_ns: 0, slot_in: false, mapped: false, generation: 0 };
         story.point(Event::new(Kind::RunStart, Actor::Vmm).text("0.1.0"));
         story
     }
 
+    pub fn restoring_within(mut self, ns: u64) -> Self {
+        self.checker = self.checker.restoring_within(ns);
+        self
+    }
+
+    /// Time goes by.
+    pub fn passes(&mut self, ns: u64) {
+        self.passed_ns += ns;
+    }
+
     pub fn point(&mut self, mut event: Event) -> u64 {
         event.seq = self.seq;
-        event.time_ns = self.seq * 1000;
+        event.time_ns = self.seq * 1000 + self.passed_ns;
         self.seq += event.text.len().div_ceil(64).max(1) as u64;
         self.checker.event(&event);
         event.seq
@@ -211,7 +223,7 @@ fn closes(trigger: Trigger) -> bool {
     matches!(trigger, Trigger::Close | Trigger::Remove)
 }
 
-fn barely_revokes(trigger: Trigger) -> bool {
+pub fn barely_revokes(trigger: Trigger) -> bool {
     !matches!(trigger, Trigger::Start | Trigger::DecodeOn | Trigger::D0 | Trigger::BarMove)
 }
 

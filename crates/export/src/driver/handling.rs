@@ -1,12 +1,13 @@
 //! One event of one device, from its first step to its last: each step's start in the journal, the
 //! step, its end.
 
-use super::{OutageSink, Parties, Pause, Station};
+use super::{OutageSink, Parties, Pauses, Station};
 use crate::contract::{Cause, Errno, Found, Passage, Window, result_number};
 use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult};
 use crate::outage::Phase;
 use barkeep_journal as journal;
 use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_planted::{Fault, is_planted};
 use std::sync::atomic::Ordering;
 
 /// One event of one device, and the keeper that is at it.
@@ -33,6 +34,7 @@ impl Handling<'_> {
             let result = run.perform(step, &keeper);
             keeper.done(result);
         }
+        run.breathe();
         run.close_outages(&keeper);
         run.station.resetting.store(false, Ordering::Release);
         run.station.settled_at.store(run.journal.now(), Ordering::Release);
@@ -49,12 +51,13 @@ pub(super) struct Run<'a> {
     pub cause: Cause,
     pub actor: (Actor, u16),
     pub outcome: Result<(), Errno>,
-    /// Done once, before anything is mapped again.
-    pub linger: Option<Pause>,
+    /// To linger is done once, before anything is mapped again.
+    pub pauses: Pauses,
 }
 
 impl Run<'_> {
     fn perform(&mut self, step: Step, keeper: &Keeper) -> StepResult {
+        self.breathe();
         let Parties { exporter, slots, ioas } = &self.station.parties;
         match step {
             Step::WithdrawSlot { window, address } => {
@@ -88,12 +91,12 @@ impl Run<'_> {
                 StepResult::Done(result.map(drop))
             }
             Step::MakeMapping { window, address } => {
-                self.pause();
+                self.linger();
                 let event = self.about(Kind::P2pMap, keeper, window, address);
                 StepResult::Done(self.timed(event, || ioas.map(self.station.id(window), address)))
             }
             Step::PutBackSlot { window, address } => {
-                self.pause();
+                self.linger();
                 self.enter(window, Phase::Opening);
                 let event = self.slot(Kind::SlotAdd, keeper, window, address);
                 let result = self.timed(event, || slots.map(self.station.id(window), address));
@@ -105,8 +108,15 @@ impl Run<'_> {
         }
     }
 
-    fn pause(&mut self) {
-        if let Some(pause) = self.linger.take() {
+    fn linger(&mut self) {
+        if let Some(pause) = self.pauses.linger.take() {
+            pause();
+        }
+    }
+
+    /// Between two steps.
+    pub fn breathe(&self) {
+        if let Some(pause) = &self.pauses.steps {
             pause();
         }
     }
@@ -177,7 +187,9 @@ impl Run<'_> {
         let mut event = self.about(Kind::Outage, keeper, window, address).value(generation);
         event.phase = journal::Phase::End;
         self.journal.emit(event);
-        self.enter(window, Phase::Live);
+        if !is_planted(Fault::OutageWordStays) {
+            self.enter(window, Phase::Live);
+        }
     }
 
     /// After the last step: what did not come back although the function decodes is told,

@@ -76,7 +76,7 @@ impl Conductor {
         }
         let data = self.fresh();
         self.commanded(data);
-        children.ask(Side::Importer, &Ask::Dma(data))?;
+        children.ask(Side::Importer, &Ask::Dma(IOVA + TARGET, data))?;
         Ok(Some(data))
     }
 

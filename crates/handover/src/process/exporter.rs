@@ -67,9 +67,11 @@ impl Player for Exporter {
             Ask::ReadRegion => Some(self.device.as_ref()?.region_read(self.bar, TARGET).map(u64::from)),
             Ask::ReadMapping => Some(self.mapping.as_ref()?.read(TARGET).map(u64::from)),
             Ask::SetUpImporter { .. }
+            | Ask::Outlives { .. }
+            | Ask::Exit
             | Ask::Importer(_)
-            | Ask::Dma(_)
-            | Ask::StartDma(_)
+            | Ask::Dma(..)
+            | Ask::StartDma(..)
             | Ask::FinishDma
             | Ask::Attach => None,
         }

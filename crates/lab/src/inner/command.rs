@@ -64,7 +64,8 @@ fn environment(
     let path = windows::path(JOURNAL_SLOT);
     let size = path.metadata().map_err(|error| InnerError::Io("cannot find the journal", error))?.len();
     let named: Vec<_> = devices.iter().map(|(name, address)| format!("{name}={address}")).collect();
-    Ok(vec![
+    let planted = orders.planted.iter().map(|name| (barkeep_planted::VARIABLE, name.clone()));
+    let mut variables = vec![
         ("BARKEEP_JOURNAL", path.to_string_lossy().into_owned()),
         ("BARKEEP_JOURNAL_SIZE", size.to_string()),
         ("BARKEEP_LANE", journal.lane().to_string()),
@@ -73,7 +74,9 @@ fn environment(
         ("BARKEEP_DEVICES", named.join(" ")),
         ("HOME", "/tmp".to_owned()),
         ("TMPDIR", "/tmp".to_owned()),
-    ])
+    ];
+    variables.extend(planted);
+    Ok(variables)
 }
 
 fn output(name: &str) -> Result<File, InnerError> {

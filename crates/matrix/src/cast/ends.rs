@@ -55,11 +55,12 @@ impl<'a> Cast<'a> {
             background: false,
             expect: expect.into(),
         };
-        story.act(Action::Hold { device: device.clone(), what });
+        let (bar, offset, expect) = (None, 0, "ok".to_owned());
+        story.act(Action::Hold { device: device.clone(), what, bar, offset, expect });
         story.act(Action::Close { device: device.clone() });
         // Nothing of the VMM's is left, and the dma-buf is live.
         story.act(attach("ok"));
-        story.act(Action::LetGo { device });
+        story.act(Action::LetGo { device, what: None, bar: None, offset: 0 });
         story.act(attach("ENODEV"));
         self.gone(&mut story, &[self.victim]);
         (story, End::Gone)

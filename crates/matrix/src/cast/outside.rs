@@ -33,7 +33,7 @@ impl<'a> Cast<'a> {
         self.reset_from_outside(&mut story, physical);
         // They have lost what their drivers set up, and with QEMU their decode bit: a driver sets it.
         for device in std::iter::once(self.name()).chain(functions) {
-            story.act(Action::DecodeOn { device, vcpu: 0 });
+            story.act(Action::DecodeOn { device, vcpu: 0, background: false });
         }
         story.verify(self.target, Content::Differs);
         story.all_land();

@@ -8,7 +8,7 @@ use barkeep_scenario::Action;
 
 impl<'a> Cast<'a> {
     pub(super) fn flr(&self) -> Told<'a> {
-        let flr = Action::Flr { device: self.name(), vcpu: 0 };
+        let flr = Action::Flr { device: self.name(), vcpu: 0, background: false };
         match self.victim.flr {
             Flr::NoRegister => Err("no PCI Express capability: there is no such bit".into()),
             Flr::Ignored => Ok(self.refused("ignored", flr)),
@@ -26,7 +26,7 @@ impl<'a> Cast<'a> {
                 }
             });
         }
-        self.over_at_once(Lasts::Long, Action::AfFlr { device: self.name(), vcpu: 0 })
+        self.over_at_once(Lasts::Long, Action::AfFlr { device: self.name(), vcpu: 0, background: false })
     }
 
     pub(super) fn device_reset(&self) -> Told<'a> {
@@ -49,13 +49,16 @@ impl<'a> Cast<'a> {
         match self.victim.reset {
             Reset::Never => Err("nothing resets it: refused before it revokes (EINVAL)".into()),
             // Not even when it was opened; the bit in the register is there all the same.
-            Reset::Fails => self.short(Action::Flr { device: self.name(), vcpu: 0 }),
+            Reset::Fails => self.short(Action::Flr { device: self.name(), vcpu: 0, background: false }),
             Reset::Works => {
                 let mut story = self.begin();
                 story.act(methods(false));
                 self.shortly(&mut story, &self.reset("ENOTTY"));
                 if self.victim.flr == Flr::Capable {
-                    self.shortly(&mut story, &Action::Flr { device: self.name(), vcpu: 0 });
+                    self.shortly(
+                        &mut story,
+                        &Action::Flr { device: self.name(), vcpu: 0, background: false },
+                    );
                 }
                 story.act(methods(true));
                 story.all_land();

@@ -9,8 +9,8 @@ use barkeep_scenario::language::{Content, Place};
 
 impl<'a> Cast<'a> {
     pub(super) fn decode_off(&self) -> Told<'a> {
-        let off = Action::DecodeOff { device: self.name(), vcpu: 0 };
-        let on = Action::DecodeOn { device: self.name(), vcpu: 0 };
+        let off = Action::DecodeOff { device: self.name(), vcpu: 0, background: false };
+        let on = Action::DecodeOn { device: self.name(), vcpu: 0, background: false };
         if !self.victim.always_decodes {
             return Ok(self.in_between(off, on));
         }
@@ -29,8 +29,8 @@ impl<'a> Cast<'a> {
         if !self.victim.power {
             return Err("no power management capability".into());
         }
-        let off = Action::D3hot { device: self.name(), vcpu: 0 };
-        Ok(self.in_between(off, Action::D0 { device: self.name(), vcpu: 0 }))
+        let off = Action::D3hot { device: self.name(), vcpu: 0, background: false };
+        Ok(self.in_between(off, Action::D0 { device: self.name(), vcpu: 0, background: false }))
     }
 
     pub(super) fn low_power(&self) -> (Story<'a>, End) {
@@ -47,7 +47,7 @@ impl<'a> Cast<'a> {
         story.act(Action::LowPowerEntry { device: self.name(), wakes: true, expect: "ok".into() });
         story.away(self.engine, self.target);
         // Any access of the VMM's to the device wakes it, so a guest's to its config space does.
-        story.act(Action::DecodeOn { device: self.name(), vcpu: 0 });
+        story.act(Action::DecodeOn { device: self.name(), vcpu: 0, background: false });
         story.pause();
         story.all_land();
         Ok((story, End::Back))

@@ -15,7 +15,8 @@ const DMA_COUNT: u64 = 0x90;
 const DMA_COMMAND: u64 = 0x98;
 const COMMAND_START: u64 = 1;
 const COMMAND_DIRECTION_SHIFT: u32 = 1;
-const LOOK_EVERY_NS: u64 = 1_000_000;
+const FIRST_PAUSE_NS: u64 = 1_000_000;
+const LONGEST_PAUSE_NS: u64 = 16_000_000;
 
 /// How far a command came.
 pub(super) enum Progress {
@@ -60,6 +61,9 @@ pub(super) struct Waiting {
     bar: u64,
     max_ns: u64,
     looks: u64,
+    waited_ns: u64,
+    /// How long it sleeps before the next look, and whether it has.
+    pause_ns: u64,
     slept: bool,
 }
 
@@ -112,7 +116,14 @@ impl Work {
             }
             Command::EduWait { edu_bar, max_ns } => {
                 paging.cover(edu_bar, 4096)?;
-                Self::Wait(Waiting { bar: edu_bar, max_ns, looks: 0, slept: false })
+                Self::Wait(Waiting {
+                    bar: edu_bar,
+                    max_ns,
+                    looks: 0,
+                    waited_ns: 0,
+                    pause_ns: FIRST_PAUSE_NS,
+                    slept: false,
+                })
             }
             Command::Sleep { ns } => Self::Sleep(ns),
             Command::Hammer { .. } => Self::Hammer(Box::new(Hammering::new(command, paging)?)),
@@ -216,18 +227,18 @@ impl Waiting {
     fn step(&mut self, memory: &mut dyn Memory) -> Result<Progress, Again> {
         if !self.slept {
             self.slept = true;
-            return Ok(Progress::Sleeps(LOOK_EVERY_NS));
+            return Ok(Progress::Sleeps(self.pause_ns));
         }
         let looked = look(self.bar, memory)?;
         self.slept = false;
         self.looks += 1;
-        let looks = self.looks;
+        self.waited_ns += self.pause_ns;
+        let (looks, left_ns) = (self.looks, self.max_ns.saturating_sub(self.waited_ns));
+        self.pause_ns = (2 * self.pause_ns).min(LONGEST_PAUSE_NS).min(left_ns);
         Ok(match looked {
             Err(refusal) => Progress::Over(Err(refusal)),
             Ok(false) => Progress::Over(Ok(Reply::Waited { looks })),
-            Ok(true) if looks.saturating_mul(LOOK_EVERY_NS) >= self.max_ns => {
-                Progress::Over(Err(Refusal::TimedOut { looks }))
-            }
+            Ok(true) if left_ns == 0 => Progress::Over(Err(Refusal::TimedOut { looks })),
             Ok(true) => Progress::Went,
         })
     }

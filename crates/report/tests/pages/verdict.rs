@@ -35,7 +35,7 @@ pass  lab, virtual time: nothing found (status 0)
   CPU           0 seen to land, 0 not to; 12 accesses answered in outages
   outages       1, the longest 1.176 ms (BAR 2 of 0000:00:03.0, to seq 32)
   left over     nothing
-  marks         both were live at once (1)
+  marks         cpu-met-outage 1, both were live at once 1
   degraded      MSI is not delivered yet (1)
 
 journal: out/lab/journal.jsonl

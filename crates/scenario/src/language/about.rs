@@ -1,8 +1,9 @@
 //! What an action names: devices, places, vCPUs, times.
 
-use super::{Action, Place};
+use super::{Action, Place, Register, Second, Unseen};
 use crate::draw::Draw;
 use crate::units::Lapse;
+use barkeep_pci::header;
 use std::borrow::Cow;
 
 impl Action {
@@ -20,6 +21,7 @@ impl Action {
         match self {
             Self::ResetMethods { device, .. } | Self::SysfsReset { device, .. } => Some(device),
             Self::Remove { functions_of, .. } => functions_of.as_deref(),
+            Self::Second { engine, .. } => engine.as_deref(),
             _ => None,
         }
     }
@@ -33,6 +35,7 @@ impl Action {
             | Self::DmaPrepare { to, .. }
             | Self::DmaStart { to, .. } => Some(to),
             Self::Verify { at, .. } | Self::Hammer { at, .. } | Self::Watch { at, .. } => Some(at),
+            Self::Second { of, .. } => of.as_ref(),
             Self::DmaFinish { .. }
             | Self::Flr { .. }
             | Self::AfFlr { .. }
@@ -40,6 +43,7 @@ impl Action {
             | Self::DecodeOn { .. }
             | Self::D3hot { .. }
             | Self::D0 { .. }
+            | Self::ConfigWrite { .. }
             | Self::BarMove { .. }
             | Self::DeviceReset { .. }
             | Self::HotReset { .. }
@@ -53,6 +57,7 @@ impl Action {
             | Self::SysfsReset { .. }
             | Self::Hold { .. }
             | Self::LetGo { .. }
+            | Self::KillVmm
             | Self::SignalError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
@@ -61,6 +66,9 @@ impl Action {
             | Self::Linger { .. }
             | Self::Sleep { .. }
             | Self::Idle { .. }
+            | Self::Meanwhile { .. }
+            | Self::Join
+            | Self::Reboot
             | Self::Repeat { .. } => None,
         }
     }
@@ -78,7 +86,7 @@ impl Action {
     }
 
     /// The device of the VM it concerns as a whole.
-    fn device(&self) -> Option<&str> {
+    pub(super) fn device(&self) -> Option<&str> {
         match self {
             Self::Flr { device, .. }
             | Self::AfFlr { device, .. }
@@ -86,6 +94,7 @@ impl Action {
             | Self::DecodeOn { device, .. }
             | Self::D3hot { device, .. }
             | Self::D0 { device, .. }
+            | Self::ConfigWrite { device, .. }
             | Self::BarMove { device, .. }
             | Self::DeviceReset { device, .. }
             | Self::HotReset { device, .. }
@@ -95,7 +104,7 @@ impl Action {
             | Self::Release { device }
             | Self::Removed { device }
             | Self::Hold { device, .. }
-            | Self::LetGo { device }
+            | Self::LetGo { device, .. }
             | Self::SignalError { device, .. }
             | Self::Unseen { device, .. }
             | Self::Suspect { device }
@@ -116,12 +125,88 @@ impl Action {
             | Self::Linger { .. }
             | Self::Sleep { .. }
             | Self::Idle { .. }
+            | Self::Meanwhile { .. }
+            | Self::Join
+            | Self::Reboot
+            | Self::Second { .. }
+            | Self::KillVmm
             | Self::Repeat { .. } => None,
         }
     }
 
-    /// The vCPU it keeps busy; the first one does what needs any.
-    pub(super) fn vcpu(&self) -> usize {
+    /// Whether it takes access away by itself: one reset of a storm.
+    pub fn revokes(&self) -> bool {
+        match self {
+            Self::Flr { .. }
+            | Self::AfFlr { .. }
+            | Self::DecodeOff { .. }
+            | Self::D3hot { .. }
+            | Self::BarMove { .. }
+            | Self::DeviceReset { .. }
+            | Self::HotReset { .. }
+            | Self::LowPowerEntry { .. }
+            | Self::Close { .. }
+            | Self::Remove { .. }
+            | Self::SysfsReset { .. }
+            | Self::Reboot => true,
+            Self::ConfigWrite { register, set, clear, .. } => match register {
+                Register::Command => clear & header::COMMAND_MEMORY != 0,
+                Register::DeviceControl => set & header::PCIE_DEVCTL_FLR != 0,
+                Register::AfControl => set & u16::from(header::AF_CTRL_FLR) != 0,
+                Register::Pmcsr => set & header::PM_PMCSR_STATE == header::PM_PMCSR_STATE,
+            },
+            Self::Unseen { what, .. } => match what {
+                Unseen::DecodeOff
+                | Unseen::D3hot
+                | Unseen::Flr
+                | Unseen::DeviceReset
+                | Unseen::HotReset
+                | Unseen::Unmap => true,
+                Unseen::DecodeOn | Unseen::D0 => false,
+            },
+            Self::Fill { .. }
+            | Self::Verify { .. }
+            | Self::Dma { .. }
+            | Self::DmaPrepare { .. }
+            | Self::DmaStart { .. }
+            | Self::DmaFinish { .. }
+            | Self::DecodeOn { .. }
+            | Self::D0 { .. }
+            | Self::LowPowerExit { .. }
+            | Self::Release { .. }
+            | Self::Removed { .. }
+            | Self::ResetMethods { .. }
+            | Self::Hold { .. }
+            | Self::LetGo { .. }
+            | Self::Second { .. }
+            | Self::KillVmm
+            | Self::SignalError { .. }
+            | Self::Suspect { .. }
+            | Self::Attach { .. }
+            | Self::Hammer { .. }
+            | Self::HammerStop { .. }
+            | Self::Watch { .. }
+            | Self::Watched { .. }
+            | Self::Linger { .. }
+            | Self::Sleep { .. }
+            | Self::Idle { .. }
+            | Self::Meanwhile { .. }
+            | Self::Join
+            | Self::Repeat { .. } => false,
+        }
+    }
+
+    /// The actions inside it.
+    pub fn inner(&self) -> &[Self] {
+        match self {
+            Self::Repeat { actions, .. } => actions,
+            Self::Meanwhile { action, .. } => std::slice::from_ref(action),
+            _ => &[],
+        }
+    }
+
+    /// The vCPU it needs; the first one does what needs any.
+    pub(crate) fn vcpu(&self) -> Option<usize> {
         match self {
             Self::Fill { vcpu, .. }
             | Self::Verify { vcpu, .. }
@@ -131,17 +216,19 @@ impl Action {
             | Self::DecodeOn { vcpu, .. }
             | Self::D3hot { vcpu, .. }
             | Self::D0 { vcpu, .. }
+            | Self::ConfigWrite { vcpu, .. }
             | Self::BarMove { vcpu, .. }
             | Self::Hammer { vcpu, .. }
             | Self::Watch { vcpu, .. }
             | Self::Watched { vcpu, .. }
             | Self::Sleep { vcpu, .. }
-            | Self::Idle { vcpu, .. } => *vcpu,
+            | Self::Idle { vcpu, .. } => Some(*vcpu),
             Self::Dma { .. }
             | Self::DmaPrepare { .. }
             | Self::DmaStart { .. }
             | Self::DmaFinish { .. }
-            | Self::DeviceReset { .. }
+            | Self::Second { what: Second::Dma | Second::DmaStart | Second::DmaFinish, .. } => Some(0),
+            Self::DeviceReset { .. }
             | Self::HotReset { .. }
             | Self::LowPowerEntry { .. }
             | Self::LowPowerExit { .. }
@@ -153,31 +240,48 @@ impl Action {
             | Self::SysfsReset { .. }
             | Self::Hold { .. }
             | Self::LetGo { .. }
+            | Self::Second { .. }
+            | Self::KillVmm
             | Self::SignalError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::Attach { .. }
             | Self::HammerStop { .. }
             | Self::Linger { .. }
-            | Self::Repeat { .. } => 0,
+            | Self::Meanwhile { .. }
+            | Self::Join
+            | Self::Reboot
+            | Self::Repeat { .. } => None,
         }
     }
 
     /// The same with its time drawn, where that is a random one.
     pub(crate) fn drawn(&self, draw: &mut Draw) -> Cow<'_, Self> {
-        if !self.time().is_some_and(Lapse::is_random) {
+        let random = |action: &Self| action.time().is_some_and(Lapse::is_random);
+        let inner = |action: &Self| match action {
+            Self::Meanwhile { action, .. } => random(action),
+            _ => false,
+        };
+        if !random(self) && !inner(self) {
             return Cow::Borrowed(self);
         }
         let mut action = self.clone();
         if let Some(time) = action.time_mut() {
             *time = time.drawn(draw);
         }
+        if let Self::Meanwhile { action, .. } = &mut action
+            && let Some(time) = action.time_mut()
+        {
+            *time = time.drawn(draw);
+        }
         Cow::Owned(action)
     }
 
-    fn time(&self) -> Option<Lapse> {
+    /// Its time, where it has one.
+    pub fn time(&self) -> Option<Lapse> {
         match self {
             Self::Attach { after: time, .. }
+            | Self::Meanwhile { after: time, .. }
             | Self::Hammer { pause: time, .. }
             | Self::Linger { time }
             | Self::Sleep { time, .. }
@@ -186,9 +290,10 @@ impl Action {
         }
     }
 
-    fn time_mut(&mut self) -> Option<&mut Lapse> {
+    pub(super) fn time_mut(&mut self) -> Option<&mut Lapse> {
         match self {
             Self::Attach { after: time, .. }
+            | Self::Meanwhile { after: time, .. }
             | Self::Hammer { pause: time, .. }
             | Self::Linger { time }
             | Self::Sleep { time, .. }

@@ -1,7 +1,7 @@
 //! The actions.
 
 use super::is_default;
-use super::words::{Content, Fate, Hold, Place, Purpose, Release, Sight, Unseen};
+use super::words::{Content, Fate, Hold, Place, Purpose, Register, Release, Second, Sight, Unseen};
 use crate::units::Lapse;
 use serde::{Deserialize, Serialize};
 
@@ -65,36 +65,61 @@ pub enum Action {
         device: String,
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
     },
     /// Advanced Features FLR.
     AfFlr {
         device: String,
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
     },
     /// Memory decode off.
     DecodeOff {
         device: String,
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
     },
     /// Memory decode on.
     DecodeOn {
         device: String,
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
     },
     /// Power state D3hot.
     D3hot {
         device: String,
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
     },
     /// Power state D0.
     D0 {
         device: String,
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
+    },
+    /// Bits of a register set and cleared, whatever that does.
+    ConfigWrite {
+        device: String,
+        register: Register,
+        #[serde(default, skip_serializing_if = "is_default")]
+        set: u16,
+        #[serde(default, skip_serializing_if = "is_default")]
+        clear: u16,
+        #[serde(default, skip_serializing_if = "is_default")]
+        vcpu: usize,
+        #[serde(default, skip_serializing_if = "is_default")]
+        background: bool,
     },
     /// A BAR written to a free place while it is decoded.
     BarMove {
@@ -151,10 +176,39 @@ pub enum Action {
         #[serde(default = "ok")]
         expect: String,
     },
-    /// Somebody else begins to hold the device file open.
-    Hold { device: String, what: Hold },
-    /// They let go of it.
-    LetGo { device: String },
+    /// Somebody else begins to hold the device file open, or with `bar` the dma-buf of a window.
+    Hold {
+        device: String,
+        what: Hold,
+        #[serde(default, skip_serializing_if = "is_default")]
+        bar: Option<u8>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        offset: u64,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// They let go of it: of the file and its dma-bufs or of one dma-buf, all or those of one sort.
+    LetGo {
+        device: String,
+        #[serde(default, skip_serializing_if = "is_default")]
+        what: Option<Hold>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        bar: Option<u8>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        offset: u64,
+    },
+    /// A second process beside the VMM, which imports a window.
+    Second {
+        what: Second,
+        #[serde(default, skip_serializing_if = "is_default")]
+        of: Option<Place>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        engine: Option<String>,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// The VMM's process is ended by SIGKILL.
+    KillVmm,
     /// The kernel is made to signal the device's error interrupt.
     SignalError {
         device: String,
@@ -226,6 +280,16 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "is_default")]
         vcpu: usize,
     },
+    /// Something that is done that long from now, whatever goes on then.
+    Meanwhile {
+        #[serde(default, skip_serializing_if = "is_default")]
+        after: Lapse,
+        action: Box<Action>,
+    },
+    /// Waits for all that goes on in the background or meanwhile.
+    Join,
+    /// The guest reboots.
+    Reboot,
     /// A list, several times.
     Repeat {
         times: u64,

@@ -1,21 +1,112 @@
 //! What may be wrong with an action, as far as words tell.
 
-use super::{Action, Place, Unseen};
+use super::{Action, Hold, Place, Second, Unseen};
 
 impl Action {
     /// What is wrong with it in a guest of so many vCPUs.
     pub(super) fn problem(&self, vcpus: u16) -> Option<String> {
-        if self.vcpu() >= usize::from(vcpus) {
-            return Some(format!("`{self}` is for vCPU {}, but the guest has {vcpus}", self.vcpu()));
+        if let Some(vcpu) = self.vcpu().filter(|vcpu| *vcpu >= usize::from(vcpus)) {
+            return Some(format!("`{self}` is for vCPU {vcpu}, but the guest has {vcpus}"));
         }
         if self.place().is_some_and(|place| place.moved_from) && self.needs_a_window() {
             return Some(format!("`{self}`: no window is where a BAR was"));
         }
-        self.bad_number().or_else(|| self.bad_unmap())
+        let bad = self.bad_number().or_else(|| self.bad_unmap()).or_else(|| self.bad_meanwhile());
+        bad.or_else(|| self.bad_hold()).or_else(|| self.bad_second())
+    }
+
+    /// What needs a vCPU or looks at several things in turn is part of the list alone.
+    fn bad_meanwhile(&self) -> Option<String> {
+        let Self::Meanwhile { action, .. } = self else { return None };
+        match **action {
+            Self::DeviceReset { .. }
+            | Self::HotReset { .. }
+            | Self::LowPowerEntry { .. }
+            | Self::LowPowerExit { .. }
+            | Self::Close { .. }
+            | Self::Release { .. }
+            | Self::SysfsReset { .. }
+            | Self::Hold { .. }
+            | Self::LetGo { .. }
+            | Self::Second {
+                what: Second::Import | Second::Unmap | Second::Drop | Second::End | Second::Kill,
+                ..
+            }
+            | Self::KillVmm
+            | Self::SignalError { .. }
+            | Self::Unseen { .. }
+            | Self::Suspect { .. }
+            | Self::Attach { background: false, .. } => None,
+            Self::Attach { .. } => Some(format!("`{self}` is in the background already")),
+            Self::Fill { .. }
+            | Self::Verify { .. }
+            | Self::Dma { .. }
+            | Self::DmaPrepare { .. }
+            | Self::DmaStart { .. }
+            | Self::DmaFinish { .. }
+            | Self::Flr { .. }
+            | Self::AfFlr { .. }
+            | Self::DecodeOff { .. }
+            | Self::DecodeOn { .. }
+            | Self::D3hot { .. }
+            | Self::D0 { .. }
+            | Self::ConfigWrite { .. }
+            | Self::BarMove { .. }
+            | Self::Remove { .. }
+            | Self::Removed { .. }
+            | Self::ResetMethods { .. }
+            | Self::Second { .. }
+            | Self::Hammer { .. }
+            | Self::HammerStop { .. }
+            | Self::Watch { .. }
+            | Self::Watched { .. }
+            | Self::Linger { .. }
+            | Self::Sleep { .. }
+            | Self::Idle { .. }
+            | Self::Meanwhile { .. }
+            | Self::Join
+            | Self::Reboot
+            | Self::Repeat { .. } => {
+                Some(format!("`{action}` cannot be done meanwhile: only what the VMM or others do"))
+            }
+        }
+    }
+
+    fn bad_hold(&self) -> Option<String> {
+        match self {
+            Self::Hold { bar: None, offset, .. } | Self::LetGo { bar: None, offset, .. } => {
+                (*offset != 0).then(|| format!("`{self}`: an `offset` is of a `bar`"))
+            }
+            Self::Hold { bar: Some(_), what: Hold::Kvm, .. } => {
+                Some(format!("`{self}`: KVM holds device files, and no dma-buf"))
+            }
+            _ => None,
+        }
+    }
+
+    fn bad_second(&self) -> Option<String> {
+        const FATES: [&str; 5] = ["lands", "faults", "lost", "either", "any"];
+        let Self::Second { what, of, engine, expect } = self else { return None };
+        let starts = *what == Second::Start;
+        if starts != of.is_some() {
+            let wrong = if starts { "`of` which window?" } else { "only `start` takes an `of`" };
+            return Some(format!("`{self}`: {wrong}"));
+        }
+        if engine.is_some() && !starts {
+            return Some(format!("`{self}`: only `start` takes an `engine`"));
+        }
+        let fate = FATES.contains(&expect.as_str());
+        match what {
+            Second::Dma | Second::DmaFinish if !fate => {
+                Some(format!("`{self}`: `expect` is one of {}", FATES.join(", ")))
+            }
+            Second::Dma | Second::DmaFinish => None,
+            _ => (fate && expect != "any").then(|| format!("`{self}`: `expect` is ok, any, or an errno")),
+        }
     }
 
     fn needs_a_window(&self) -> bool {
-        matches!(self, Self::Attach { .. } | Self::Hammer { .. } | Self::Watch { .. })
+        matches!(self, Self::Attach { .. } | Self::Hammer { .. } | Self::Watch { .. } | Self::Second { .. })
     }
 
     fn bad_number(&self) -> Option<String> {
@@ -25,7 +116,9 @@ impl Action {
                 (*size, 4, 4096, 4, "size")
             }
             Self::Hammer { at, .. } => (at.offset, 0, u64::MAX, 4096, "offset"),
-            Self::Watch { at, .. } => (at.offset, 0, u64::MAX, 4, "offset"),
+            Self::Watch { at, .. } | Self::Second { of: Some(at), .. } => {
+                (at.offset, 0, u64::MAX, 4, "offset")
+            }
             Self::BarMove { bar, .. } => (u64::from(*bar), 0, 5, 1, "number of the BAR"),
             _ => return None,
         };

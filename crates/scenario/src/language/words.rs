@@ -56,6 +56,8 @@ pub enum Content {
     Ones,
     /// Something, but not the pattern.
     Differs,
+    /// Whatever is there: it is only seen what.
+    Any,
 }
 
 /// What a watching vCPU is to have seen.
@@ -67,6 +69,8 @@ pub enum Sight {
     Ones,
     /// No outage.
     Nothing,
+    /// The one or the other: it is only seen which.
+    Any,
 }
 
 /// What is to become of a DMA.
@@ -81,6 +85,20 @@ pub enum Fate {
     Lost,
     /// It arrives or does not, by a moment nobody chose: it is only seen which.
     Either,
+}
+
+/// A register of config space that decides about mappings, or resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Register {
+    /// COMMAND.
+    Command,
+    /// Device Control of the PCIe capability.
+    DeviceControl,
+    /// Control of the AF capability: one byte.
+    AfControl,
+    /// PMCSR.
+    Pmcsr,
 }
 
 /// What somebody else does with a device.
@@ -116,7 +134,7 @@ pub enum Release {
     Later,
 }
 
-/// By what somebody else holds a device file open.
+/// By what somebody else holds a device file open, or a dma-buf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hold {
@@ -128,6 +146,34 @@ pub enum Hold {
     Passed,
     /// KVM's VFIO device of another VM.
     Kvm,
+    /// A descriptor that a child process was given.
+    Inherited,
+    /// The file opened once more by its descriptor's path.
+    Reopened,
+}
+
+/// What a second process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Second {
+    /// It starts, and is given the dma-buf of a window.
+    Start,
+    /// It maps the window.
+    Import,
+    /// It unmaps it.
+    Unmap,
+    /// It closes its descriptor of the dma-buf.
+    Drop,
+    /// Its engine writes to the window, and what became of it is looked at.
+    Dma,
+    /// The same, only commanded.
+    DmaStart,
+    /// What became of it.
+    DmaFinish,
+    /// It exits, and closes nothing before.
+    End,
+    /// It is ended by SIGKILL.
+    Kill,
 }
 
 /// What a sleep is for.

@@ -1,4 +1,4 @@
-//! Attaches that are tried for their errno, and what was expected of them.
+//! Attaches in the background that are tried for their errno, and what was expected of them.
 
 use super::{RunError, Runner};
 use crate::attach::{Attach, Background};
@@ -13,24 +13,16 @@ pub(super) struct Observer<'scope> {
 }
 
 impl Runner<'_, '_> {
-    pub(super) fn attach(
+    pub(super) fn attach_behind(
         &mut self,
         to: &Place,
         after: Duration,
-        background: bool,
         expect: &str,
-    ) -> Result<bool, RunError> {
-        let spot = self.spot(to)?;
-        if self.world.board().window(spot.device.index, spot.bar, spot.offset).is_none() {
-            return Err(RunError::NoWindow(to.to_string()));
-        }
-        if background {
-            let attach = Background::start(Attach::once_out(spot, after), self.world, self.scope);
-            self.background.push(Observer { place: to.to_string(), expect: expect.to_owned(), attach });
-            return Ok(true);
-        }
-        let outcome = Attach::now(spot, after).carry_out(self.world);
-        Ok(self.expect_errno(&format!("attach {to}"), expect, outcome))
+    ) -> Result<(), RunError> {
+        let attach = Attach::once_out(self.window(to)?, after);
+        let attach = Background::start(attach, self.world, self.scope);
+        self.background.push(Observer { place: to.to_string(), expect: expect.to_owned(), attach });
+        Ok(())
     }
 
     pub(super) fn join_background(&mut self) {

@@ -58,6 +58,12 @@ pub enum RunError {
         /// What it does, or does not.
         what: String,
     },
+    /// Nothing that another thread can do.
+    #[error("`{0}` cannot be done meanwhile")]
+    NotMeanwhile(String),
+    /// The VMM was killed, as the scenario has it.
+    #[error("the VMM was killed")]
+    Killed,
     /// Guest memory refused.
     #[error("cannot read guest memory")]
     Ram(#[source] GuestMemoryError),
@@ -80,9 +86,15 @@ impl RunError {
             | Self::NoPlace { .. }
             | Self::NoCapability { .. }
             | Self::NoEngine(_)
+            | Self::NotMeanwhile(_)
             | Self::OwnData(_) => true,
-            Self::Engine { .. } | Self::Ram(_) | Self::Confused(_) | Self::World(_) => false,
+            Self::Engine { .. } | Self::Killed | Self::Ram(_) | Self::Confused(_) | Self::World(_) => false,
         }
+    }
+
+    /// Whether it is only that an engine does not do what it is told.
+    pub(crate) fn is_engine(&self) -> bool {
+        matches!(self, Self::Engine { .. } | Self::World(WorldError::Gone(_)))
     }
 
     /// Whether something hung.

@@ -134,7 +134,7 @@ impl Runner<'_, '_> {
     pub(super) fn end_removals(&mut self) {
         for Removal { device, with_others: _, doing } in std::mem::take(&mut self.removals) {
             if !doing.is_over() {
-                self.world.board().let_go(device.index);
+                self.world.board().let_go(device.index, None, None);
                 self.world.board().release(device.index);
             }
             // How it went is in the journal.

@@ -50,10 +50,12 @@ impl Runner<'_, '_> {
     /// to wait for.
     pub(super) fn watched(&mut self, vcpu: usize, expect: Sight) -> Result<bool, RunError> {
         let Some(place) = self.watching.iter().position(|watching| watching.vcpu == vcpu) else {
-            return Ok(self.expectation("a vCPU watches before it is asked what it saw", false));
+            // With others about, it may have been told something else since.
+            let held = expect == Sight::Any;
+            return Ok(self.expectation("a vCPU watches before it is asked what it saw", held));
         };
         let Watching { vcpu, at, spot, engine } = self.watching.remove(place);
-        if expect == Sight::Nothing {
+        if expect != Sight::Ones {
             self.world.board().set_stop_word(vcpu, 1);
         }
         let reply = self.world.receive(vcpu)?;
@@ -64,7 +66,7 @@ impl Runner<'_, '_> {
             self.rung(engine, seen.is_some())?;
         }
         let Some(Seen { value, before, after }) = seen else {
-            let held = expect == Sight::Nothing;
+            let held = expect != Sight::Ones;
             return Ok(self.expectation(&format!("{at}: vCPU {vcpu} saw no outage"), held));
         };
         let inside = before == after && before % 4 == PHASE_OUT;
@@ -73,7 +75,12 @@ impl Runner<'_, '_> {
             self.world.board().journal().emit(event.text("out, all ones came back").value(1));
             self.not_landed(vcpu, spot, 4);
         }
-        let held = expect == Sight::Ones && inside && value == u32::MAX;
+        let ones = inside && value == u32::MAX;
+        let held = match expect {
+            Sight::Ones => ones,
+            Sight::Nothing => false,
+            Sight::Any => true,
+        };
         let what =
             format!("{at}: vCPU {vcpu} read {value:#010x}, outage word {before} before, {after} after");
         Ok(self.expectation(&what, held))
@@ -81,10 +88,20 @@ impl Runner<'_, '_> {
 
     /// Ends what nobody asked about.
     pub(super) fn end_watching(&mut self) {
-        for Watching { vcpu, at: _, spot: _, engine: _ } in std::mem::take(&mut self.watching) {
-            self.world.board().set_stop_word(vcpu, 1);
-            // What it saw is of no interest any more; its end is.
-            let _ = self.world.receive(vcpu);
+        while let Some(vcpu) = self.watching.last().map(|watching| watching.vcpu) {
+            self.stop_watching(vcpu);
+        }
+    }
+
+    /// Ends the watching of a vCPU, if it is at that. What it saw is of no interest any more.
+    pub(super) fn stop_watching(&mut self, vcpu: usize) {
+        let Some(place) = self.watching.iter().position(|watching| watching.vcpu == vcpu) else { return };
+        let Watching { engine, .. } = self.watching.remove(place);
+        self.world.board().set_stop_word(vcpu, 1);
+        let rung = matches!(self.world.receive(vcpu), Ok(Reply::Watched { seen: Some(_), looks: _ }));
+        if let Some(engine) = engine {
+            // Only of an engine that has not been loaded, and this one was.
+            let _ = self.rung(engine, rung);
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::host::SimHost;
 use barkeep_export::{Errno, Importer, WindowId};
 use barkeep_model::kernel::VmaId;
+use barkeep_planted::{Fault, is_planted};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,6 +123,9 @@ impl Importer for Slots {
         self.changes.fetch_add(1, Ordering::Relaxed);
         let mut backings = self.backings.write().unwrap_or_else(PoisonError::into_inner);
         let backing = backings.get_mut(&window).ok_or(Errno::NOENT)?;
+        if is_planted(Fault::SlotNotDeleted) {
+            return Ok(backing.size);
+        }
         // A slot that is not set cannot be deleted.
         backing.address.take().ok_or(Errno::INVAL)?;
         Ok(backing.size)

@@ -7,7 +7,7 @@ use barkeep_journal::{DeviceAddress, VirtualClock};
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// Those who can go on while somebody waits: the guest's CPUs.
@@ -29,11 +29,18 @@ pub struct Timeline {
     /// The time of the first of them, [`NEVER`] without one: asked at every step, and without the lock.
     first_due: AtomicU64,
     planned: AtomicU64,
+    /// What waits for something to be so, in the order it was put off in.
+    put_off: Mutex<Vec<(Ready, Act)>>,
+    /// Whether there is any: asked at every step, and without the lock.
+    waits: AtomicBool,
     others: OnceLock<Weak<dyn Others>>,
     host: OnceLock<Weak<SimHost>>,
     busy: AtomicU64,
     draw: Mutex<ChaCha8Rng>,
 }
+
+/// Whether something can be done now.
+pub type Ready = Box<dyn Fn() -> bool + Send>;
 
 /// No time.
 const NEVER: u64 = u64::MAX;
@@ -50,7 +57,9 @@ impl Timeline {
         let draw = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
         let (due, first_due) = (Mutex::default(), AtomicU64::new(NEVER));
         let (planned, busy) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { clock, due, first_due, planned, others: OnceLock::new(), host: OnceLock::new(), busy, draw }
+        let (put_off, waits) = (Mutex::default(), AtomicBool::new(false));
+        let (others, host) = (OnceLock::new(), OnceLock::new());
+        Self { clock, due, first_due, planned, put_off, waits, others, host, busy, draw }
     }
 
     /// Names those who go on while somebody waits; once.
@@ -97,6 +106,12 @@ impl Timeline {
         self.note_first(&due);
     }
 
+    /// Has `act` done as soon as `ready` is so while somebody waits.
+    pub fn once(&self, ready: Ready, act: Act) {
+        lock(&self.put_off).push((ready, act));
+        self.waits.store(true, Ordering::Relaxed);
+    }
+
     /// Lets others go on until something is so; gives up, and gives false, after so many
     /// nanoseconds or once nothing can happen any more.
     pub fn wait(&self, at_most_ns: u64, mut until: impl FnMut() -> bool) -> bool {
@@ -122,7 +137,7 @@ impl Timeline {
             host.catch_up();
             return true;
         }
-        if let Some(act) = self.take_due() {
+        if let Some(act) = self.take_ready().or_else(|| self.take_due()) {
             act();
             return true;
         }
@@ -138,6 +153,17 @@ impl Timeline {
         };
         self.clock.advance(next.saturating_sub(self.now()));
         true
+    }
+
+    fn take_ready(&self) -> Option<Act> {
+        if !self.waits.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut put_off = lock(&self.put_off);
+        let place = put_off.iter().position(|(ready, _)| ready())?;
+        let (_, act) = put_off.remove(place);
+        self.waits.store(!put_off.is_empty(), Ordering::Relaxed);
+        Some(act)
     }
 
     fn take_due(&self) -> Option<Act> {
@@ -218,6 +244,23 @@ mod tests {
         let expected = [(10, "first"), (10, "second"), (30, "late"), (35, "waited")];
         assert_eq!(*lock(&told), expected);
         assert_eq!(timeline.busy(), 0);
+    }
+
+    #[test]
+    fn what_was_put_off_is_done_as_soon_as_it_can_be() {
+        let timeline = Arc::new(Timeline::new(VirtualClock::new(), 1));
+        let told: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let (own, told_later) = (Arc::clone(&timeline), Arc::clone(&told));
+        let (clock, free) = (Arc::clone(&timeline), Arc::new(AtomicBool::new(false)));
+        let ready = Arc::clone(&free);
+        timeline.once(
+            Box::new(move || ready.load(Ordering::Relaxed)),
+            Box::new(move || lock(&told_later).push(clock.now())),
+        );
+        timeline.after(20, Box::new(move || free.store(true, Ordering::Relaxed)));
+        own.sleep(50);
+        assert_eq!(*lock(&told), [20]);
+        assert!(!own.waits.load(Ordering::Relaxed));
     }
 
     #[test]

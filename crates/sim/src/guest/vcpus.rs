@@ -5,6 +5,8 @@ use super::slots::Slots;
 use super::timeline::{Others, Timeline};
 use crate::clock::Clock;
 use barkeep_export::{Errno, Function};
+use barkeep_journal::{Actor, Event, Kind};
+use barkeep_planted::{Fault, is_planted};
 use barkeep_platform::efault::{self, Efaults};
 use barkeep_platform::{Board, Bus};
 use barkeep_probe::simulated::{Again, Job, Memory, Probe, Step};
@@ -25,8 +27,10 @@ const LOOK_AGAIN_NS: u64 = 10_000;
 pub type Answer = Result<Reply, Refusal>;
 
 /// What a vCPU is at.
+#[derive(Default)]
 enum Doing {
     /// It has no command.
+    #[default]
     Waiting,
     /// It can go on.
     Busy(Job),
@@ -51,8 +55,11 @@ enum Hold {
     OfAny,
     /// None of the driver's: a call under way has a lock that the access needs.
     Lock,
+    /// None that comes: its thread has ended, by a planted fault.
+    Ended,
 }
 
+#[derive(Default)]
 struct Vcpu {
     doing: Doing,
     faults: Faults,
@@ -84,8 +91,7 @@ impl Guest {
     pub fn new(board: Arc<Board>, slots: Arc<Slots>, vcpus: u16, console: Box<dyn Write + Send>) -> Self {
         // Commands and answers need no doorbell here.
         let bus = board.bus(None, console);
-        let idle = || Vcpu { doing: Doing::Waiting, faults: Faults::default() };
-        let vcpus: Vec<Vcpu> = std::iter::repeat_with(idle).take(vcpus.into()).collect();
+        let vcpus: Vec<Vcpu> = std::iter::repeat_with(Vcpu::default).take(vcpus.into()).collect();
         let state = Mutex::new(State { probe: Probe::new(vcpus.len()), vcpus });
         Self { board, bus, slots, state }
     }
@@ -133,6 +139,20 @@ impl Guest {
         doing.is_some_and(|doing| !matches!(doing, Doing::Waiting | Doing::Halted))
     }
 
+    /// Resets the CPUs and what is emulated for them, wherever they are: each waits for its first
+    /// command again.
+    ///
+    /// No access may be under way: whoever calls this is not in the middle of one.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        debug_assert!(state.vcpus.iter().all(|vcpu| !matches!(vcpu.doing, Doing::Away)));
+        let vcpus = state.vcpus.len();
+        state.probe = Probe::new(vcpus);
+        state.vcpus.iter_mut().for_each(|vcpu| *vcpu = Vcpu::default());
+        drop(state);
+        self.bus.reset();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,6 +162,7 @@ impl Guest {
             Hold::Of(device) => !self.board.driver().busy(device),
             Hold::OfAny => !efault::any_busy(self.board.driver()),
             Hold::Lock => true,
+            Hold::Ended => false,
         }
     }
 
@@ -242,6 +263,11 @@ impl Access<'_> {
             }
             // A page fault waits for the lock.
             Err(Errno::DEADLK) => Err(self.held(Hold::Lock)),
+            Err(_) if is_planted(Fault::EfaultFatal) => {
+                let event = Event::new(Kind::Degraded, Actor::Vcpu).index(self.vcpu as u16);
+                self.guest.board.journal().emit(event.text("vCPU ended: KVM_RUN failed: EFAULT"));
+                Err(self.held(Hold::Ended))
+            }
             Err(_) => {
                 self.ns = EXIT_NS;
                 let board = &self.guest.board;

@@ -3,9 +3,10 @@
 use super::timeline::Timeline;
 use super::vcpus::Guest;
 use crate::clock::Clock;
+use barkeep_journal::DeviceAddress;
 use barkeep_platform::Board;
-use barkeep_probe::{Command, Reply};
-use barkeep_scenario::{Plan, Time, Turn, World, WorldError};
+use barkeep_probe::{Command, Refusal, Reply};
+use barkeep_scenario::{Alone, Plan, Ready, Time, Turn, World, WorldError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -54,10 +55,17 @@ impl World for SimWorld {
         match answer {
             Some(Ok(reply)) => Ok(reply),
             Some(Err(refusal)) => {
-                Err(WorldError::Failed(format!("vCPU {vcpu} of the probe cannot do it: {refusal}")))
+                let text = format!("vCPU {vcpu} of the probe cannot do it: {refusal}");
+                Err(if refusal == Refusal::Gone { WorldError::Gone(text) } else { WorldError::Failed(text) })
             }
             None => Err(WorldError::Hang(format!("vCPU {vcpu} of the probe gave no answer"))),
         }
+    }
+
+    fn reboot(&self) -> Result<(), WorldError> {
+        self.guest.stop();
+        let reset = self.guest.board().reboot();
+        reset.map_err(|error| WorldError::Failed(error.to_string()))
     }
 
     /// That of the VM: nanoseconds in which a vCPU went on.
@@ -69,8 +77,16 @@ impl World for SimWorld {
         self.timeline.sleep(nanoseconds(time));
     }
 
+    fn kill_vmm(&self) {
+        self.board().kill();
+    }
+
     fn time(&self) -> Time<'_> {
         Time::Planned(self)
+    }
+
+    fn alone(&self) -> Option<&dyn Alone> {
+        Some(self)
     }
 }
 
@@ -83,6 +99,23 @@ impl Plan for SimWorld {
             }
         };
         self.timeline.after(nanoseconds(after), Box::new(act));
+    }
+}
+
+impl Alone for SimWorld {
+    fn locked(&self, device: DeviceAddress) -> bool {
+        self.timeline.locked(device)
+    }
+
+    fn once(&self, ready: Ready, turn: Turn) {
+        let (me, own) = (self.me.clone(), self.me.clone());
+        let ready = move || own.upgrade().is_some_and(|world| ready(&*world));
+        let act = move || {
+            if let Some(world) = me.upgrade() {
+                turn(&*world);
+            }
+        };
+        self.timeline.once(Box::new(ready), Box::new(act));
     }
 }
 

@@ -7,6 +7,7 @@ use barkeep_pci::windows::exportable;
 use barkeep_platform::map::{MMIO32, MMIO64};
 use barkeep_platform::{Board, BoardParts, Ram};
 use barkeep_scenario::Scenario;
+use barkeep_sim::SimSeconds;
 use barkeep_sim::guest::{Guest, Mapping, SimWorld, Slots, Timeline};
 use barkeep_sim::options::{DmaOptions, Kind as DeviceKind, MemoryOptions};
 use barkeep_sim::{Named, Reach, SimAdministrator, SimDevice, SimFaults, SimHost, SimSpace};
@@ -138,6 +139,7 @@ fn board(
         administrator: Arc::new(SimAdministrator(Arc::clone(host))),
         others: BTreeMap::new(),
         sleep: Arc::new(move |time| sleeper.sleep(time)),
+        seconds: Arc::new(SimSeconds(Arc::clone(host))),
     })
     .unwrap()
 }
