@@ -18,8 +18,8 @@ const VARIABLE: &str = "BARKEEP_PLANT";
 /// Resets until a fault has to be found. It takes lane model a second, kvm half a minute.
 const RESETS: &str = "3000";
 const RESETS_IN_LAB: &str = "20";
-/// Three whose story is told in few actions, one of them only in this order.
-const SHORT: [&str; 3] = ["unmap-forgotten", "moved-iova-stays", "sleep-then-decode"];
+/// Three whose story is told in few actions: one of them only in this order, one only if two events meet.
+const SHORT: [&str; 3] = ["unmap-forgotten", "sleep-then-decode", "nobody-waits"];
 const MOST_ACTIONS: usize = 10;
 
 /// A row of the page.

@@ -216,7 +216,7 @@ fn what_is_typed_wrong_is_told_before_anything_is_made() {
         (&["flr", "--kernel", "bzImage"], &["--kernel", "--lane lab"]),
         (&["flr", "--device", "sim:memroy"], &["memroy"]),
         (&["flr", "--junit", "/proc/none/junit.xml"], &["/proc/none/junit.xml"]),
-        (&["flr", "--seed", "9223372036854775808"], &["9223372036854775808"]),
+        (&["flr", "--seed", "9223372036854775808"], &["9223372036854775807"]),
         (&[], &["STORM"]),
     ] {
         let (bench, _) = good();
@@ -279,6 +279,38 @@ fn a_lane_that_cannot_host_a_storm_is_skipped_with_the_reason() {
     if !Path::new("/dev/vfio/devices").exists() {
         ran(&bench, &["flr", "--lane", "host"]).ended(4);
     }
+}
+
+/// The emulators of a bench: its folder is on their command line.
+fn emulators(bench: &Bench) -> Vec<i32> {
+    let mark = bench.out().to_string_lossy().into_owned();
+    let of = |entry: fs::DirEntry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let of_this = line.contains("qemu") && line.contains(&mark) && !line.contains("barkeep\0");
+        of_this.then(|| entry.file_name().to_string_lossy().parse().ok()).flatten()
+    };
+    fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of).collect()
+}
+
+/// An emulator that dies under an episode is that episode's verdict.
+#[test]
+fn a_dead_emulator_is_a_verdict() {
+    let Some(kernel) = gate::kernel(gate::PLAIN) else { return };
+    let bench = Bench::new();
+    let _alone = gate::emulator();
+    let kernel = kernel.to_string_lossy().into_owned();
+    let words = ["flr", "--lane", "lab", "--kernel", &kernel, "--count", "200", "--shrink-time", "0s"];
+    let child = bench.start(&mut storm(&bench, &words));
+    // Two hundred resets follow: it is in the middle of them.
+    eventually("an episode", || bench.out().join("episodes/1/journal.jsonl").exists());
+    for emulator in emulators(&bench) {
+        signal(emulator, rustix::process::Signal::KILL);
+    }
+    let ran = bench.wait(child);
+    ran.ended(125);
+    assert!(ran.stdout.contains("QEMU failed (signal: 9 (SIGKILL))"), "{}", ran.stdout);
+    assert!(emulators(&bench).is_empty());
 }
 
 /// Workers of this storm: they have no name of their own but their parent's number.

@@ -312,7 +312,7 @@ fn pauses_and_noise_are_another_run_for_each_seed_and_the_same_for_the_same() {
 
 /// Noise alone moves what the kernel does, too: nothing of the VMM's own is drawn.
 #[test]
-fn noise_alone_is_another_order_for_each_seed() {
+fn noise_alone_is_another_order() {
     let Some(kernel) = gate::kernel(gate::PLAIN) else { return };
     let lab = Lane::Lab(kernel);
     let quiet = disturbed(&lab, "", "1");

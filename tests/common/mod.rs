@@ -8,6 +8,7 @@ pub mod gate;
 pub mod journal;
 pub mod main_job;
 pub mod scenario;
+pub mod storms;
 
 /// Where the topology `nvme-edu` has its devices.
 pub const NVME: &str = "0000:00:03.0";

@@ -42,9 +42,9 @@ fn choose(named: Option<&Path>, kernels: &Path) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// The name of a variant: one word, as `guest-kernel/variants` names its directories.
+/// The name of a variant: one word, as `guest-kernel/variants` names its directories, or several with `+`.
 fn variant(named: &Path) -> Option<&str> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '+');
     named.to_str().filter(|name| !name.is_empty() && name.chars().all(fits))
 }
 

@@ -16,6 +16,7 @@ mod handover;
 mod here;
 mod inside;
 mod journal_file;
+mod kernel_reports;
 mod kernels;
 mod lane;
 mod leftovers;

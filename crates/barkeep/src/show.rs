@@ -2,6 +2,7 @@
 //! verdict on standard output.
 
 use crate::exit::{Exit, UsageExt};
+use crate::kernel_reports;
 use barkeep_check::{Checker, Ended, Verdict};
 use barkeep_journal::{Actor, Event, Header, Kind};
 use barkeep_report::{Style, Timeline, jsonl, verdict};
@@ -76,6 +77,9 @@ impl Show {
             let mut out = std::io::stdout().lock();
             // As above.
             let _ = verdict::print(&mut out, &verdict, header, Some(journal), style);
+            if let Some(reports) = kernel_reports::beside(journal, &verdict) {
+                let _ = writeln!(out, "the kernel's reports, whole: {}", reports.display());
+            }
             let _ = out.flush();
         }
         Exit::from_code(verdict.exit_code())

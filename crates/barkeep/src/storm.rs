@@ -49,9 +49,11 @@ pub fn storm(options: &StormOptions) -> anyhow::Result<Exit> {
     // Whatever was typed wrong is told before anything is made.
     options.check()?;
     let storm = load::load(options.storm.as_deref().unwrap_or("".as_ref()))?;
+    // Each episode carries its machine, so that it can be had alone.
+    let storm = Scenario { topology: options.topology.clone().or(storm.topology.clone()), ..storm };
     let known = told::known(options.known.as_deref())?;
     let formats = Formats { junit: options.junit.clone(), ktap: options.ktap.clone() };
-    let skipped = match load::require_lane(options.lane(), &storm, options.topology.as_deref()) {
+    let skipped = match load::require_lane(options.lane(), &storm) {
         Ok(()) => None,
         Err(error) if Exit::of(&error) == Exit::Skipped => Some(format!("{error:#}")),
         Err(error) => return Err(error),
@@ -85,7 +87,7 @@ fn boots(options: &StormOptions, storm: &Scenario) -> anyhow::Result<Option<Boot
     if options.lane() != LaneName::Lab {
         return Ok(None);
     }
-    let topology = options.topology.clone().or_else(|| storm.topology.clone());
+    let topology = storm.topology.clone();
     let kernel: PathBuf = kernels::kernel(options.kernel.as_deref())?;
     barkeep_lab::kernel::check(&kernel).usage("the lab cannot run")?;
     Ok(Some(Boots {

@@ -155,6 +155,7 @@ impl Restores {
         for window in &device.windows {
             self.judge(address, window, Way::Cpu, cpu_back(window), event, after);
             let p2p_back = !device.is_p2p(window) || matches!(window.p2p, P2p::Live(_));
+            let p2p_back = p2p_back || unseen_still(window, after);
             self.judge(address, window, Way::P2p, p2p_back, event, after);
         }
     }
@@ -200,6 +201,13 @@ impl Restores {
         self.pending = wait;
         ready.into_iter().for_each(|pending| out.push(pending.finding));
     }
+}
+
+/// Somebody else has revoked it, and what was let through revokes nothing: the keeper has a mapping,
+/// the registers say that it is live, and nothing has told that it is dead.
+fn unseen_still(window: &Window, after: Trigger) -> bool {
+    let gives_back = matches!(after, Trigger::DecodeOn | Trigger::D0 | Trigger::LowPowerExit);
+    gives_back && window.mapped && window.p2p_away.is_some_and(|away| away.by_others)
 }
 
 /// A window that never had a slot is peers' alone. One whose withdrawal failed still has it.

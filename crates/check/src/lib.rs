@@ -29,6 +29,7 @@ mod i5;
 mod i6;
 mod i7;
 pub mod kernel_lines;
+mod kernel_report;
 mod mark;
 mod outages;
 mod signature;
@@ -42,6 +43,7 @@ mod world;
 
 pub use checker::Checker;
 pub use durations::Durations;
+pub use kernel_report::{KernelReport, KernelReports};
 pub use mark::{Mark, Marks};
 pub use outages::{Outages, Ways};
 pub use signature::normalised;

@@ -22,11 +22,18 @@ impl Sometimes {
         self.away.len()
     }
 
+    /// A device is given up: it is not away, but gone.
+    pub fn closed(&mut self, event: &Event) {
+        self.away.retain(|away| Some(*away) != event.device);
+    }
+
     /// CPU access to a window goes, or is back.
     pub fn outage(&mut self, world: &World, event: &Event, marks: &mut Marks) {
         let Some(address) = event.device else { return };
         let place = self.away.iter().position(|away| *away == address);
         match (event.phase, place) {
+            // For good: of every run, the end.
+            (Phase::Begin, None) if matches!(event.trigger, Trigger::Close | Trigger::Remove) => {}
             (Phase::Begin, None) => {
                 if !self.away.is_empty() {
                     marks.hit(Mark::OutagesOverlapped);

@@ -180,6 +180,7 @@ impl Summary {
             }
             Kind::Action => sometimes::action(world, event, &mut self.marks),
             Kind::Expect => sometimes::settled(world, event, &mut self.marks),
+            Kind::DeviceClose => sometimes.closed(event),
             Kind::DmaStart => self.dma_started += 1,
             Kind::Landed => {
                 let count = if event.text == "cpu" { &mut self.cpu_landed } else { &mut self.dma_landed };
@@ -236,7 +237,6 @@ impl Summary {
             Kind::RunStart
             | Kind::RunEnd
             | Kind::DeviceOpen
-            | Kind::DeviceClose
             | Kind::BarExport
             | Kind::DmabufClose
             | Kind::RamMap

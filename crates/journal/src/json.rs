@@ -188,6 +188,7 @@ pub fn errno_name(result: i32) -> Option<&'static str> {
     Some(match errno {
         Errno::PERM => "EPERM",
         Errno::NOENT => "ENOENT",
+        Errno::SRCH => "ESRCH",
         Errno::INTR => "EINTR",
         Errno::IO => "EIO",
         Errno::NXIO => "ENXIO",

@@ -21,6 +21,11 @@ struct Device {
     away_since: Option<u64>,
 }
 
+fn is_vmm_killed(event: &Event) -> bool {
+    (event.kind, event.phase, event.actor) == (Kind::Process, Phase::End, Actor::Vmm)
+        && event.text == "SIGKILL"
+}
+
 /// Writes a line for each happening, as events come in.
 pub struct Timeline<W: Write> {
     out: W,
@@ -109,6 +114,7 @@ impl<W: Write> Timeline<W> {
                 let times = format!(", {} in a row", event.value.unwrap_or(1));
                 self.line(event, Tone::Notice, (&shape, &format!("{shape}{times}")), None)
             }
+            Kind::Process if is_vmm_killed(event) => self.vmm_killed(event),
             Kind::DeviceClose
             | Kind::DmabufClose
             | Kind::RamMap
@@ -145,6 +151,13 @@ impl<W: Write> Timeline<W> {
         self.out.flush()
     }
 
+    /// What it was at is over, and nobody says so.
+    fn vmm_killed(&mut self, event: &Event) -> io::Result<()> {
+        self.actions.retain(|_, (action, _)| action.actor == Actor::Lab);
+        self.devices.values_mut().for_each(|device| device.happening = None);
+        self.told(event, Tone::Notice, "the VMM is killed")
+    }
+
     fn exported(&mut self, event: &Event) -> io::Result<()> {
         let result = match (event.phase, event.result) {
             (Phase::Begin, _) => return Ok(()),
@@ -168,7 +181,8 @@ impl<W: Write> Timeline<W> {
                 (Tone::Notice, format!("administrator: {}", names::result(result)))
             }
             (Kind::Hold, Phase::Begin, _) => (Tone::Quiet, format!("held open by others: {}", event.text)),
-            (Kind::Hold, ..) => (Tone::Quiet, "held open by others no longer".to_owned()),
+            (Kind::Hold, _, 0) => (Tone::Quiet, "held open by others no longer".to_owned()),
+            (Kind::Hold, _, result) => (Tone::Quiet, format!("not held: {}", names::result(result))),
             (Kind::Request, ..) => (Tone::Notice, "the kernel asks for it back".to_owned()),
             _ => (Tone::Bad, "the kernel tells of an error".to_owned()),
         };

@@ -1,14 +1,17 @@
 //! What the VMM or others do, with every name in it found: it needs no runner any more, and can be
 //! carried out by any thread, at any time.
 
+mod act;
+mod obstacle;
+
 use crate::attach::Attach;
 use crate::expectation::expect_errno;
 use crate::language::{Action, Hold, Second, Unseen};
 use crate::runner::{RunError, Runner};
-use crate::unseen;
 use crate::world::World;
-use barkeep_export::{Errno, Holder, LowPower, SecondEnd, result_number};
-use barkeep_journal::{Actor, DeviceAddress, Event, Kind, Trigger};
+pub(crate) use act::journalled;
+use barkeep_export::{Holder, LowPower, SecondEnd};
+use barkeep_journal::DeviceAddress;
 use barkeep_platform::Holding;
 
 /// One of them.
@@ -129,141 +132,8 @@ impl Deed {
     /// Does it; whether it went as expected.
     pub fn carry_out(self, world: &dyn World) -> bool {
         let Self { act, expect, on } = self;
-        let board = world.board();
-        let (what, result) = match act {
-            Act::Close(device) => {
-                board.close(device);
-                return true;
-            }
-            Act::Release(device) => {
-                board.release(device);
-                return true;
-            }
-            Act::Suspect(device) => {
-                board.suspect(device);
-                return true;
-            }
-            Act::LetGo(device, holding, by) => {
-                board.let_go(device, holding, by);
-                return true;
-            }
-            Act::KillVmm => {
-                world.kill_vmm();
-                return true;
-            }
-            Act::Second(Step::Import) => ("import".to_owned(), board.second_import()),
-            Act::Second(Step::Unmap) => ("unmap".to_owned(), board.second_unmap()),
-            Act::Second(Step::Drop) => ("drop".to_owned(), board.second_drop()),
-            Act::Second(Step::End(how)) => ("end of the second process".to_owned(), board.end_second(how)),
-            Act::DeviceReset(device) => ("device reset".to_owned(), board.reset(device)),
-            Act::HotReset(device) => ("hot reset".to_owned(), board.hot_reset(device)),
-            Act::LowPower(device, which @ LowPower::Entry { .. }) => {
-                ("low power".to_owned(), board.low_power(device, which))
-            }
-            Act::LowPower(device, LowPower::Exit) => {
-                ("out of low power".to_owned(), board.low_power(device, LowPower::Exit))
-            }
-            Act::Hold(device, holding, by) => ("hold".to_owned(), board.hold(device, holding, by)),
-            // The kernel's loopback test: it signals, and has no error to tell of.
-            Act::SignalError(device) => {
-                let function = board.function(device);
-                let event = about(Kind::Administer, on);
-                let event = event.text("error interrupt");
-                let result = journalled(world, event, || function.device().signal_error());
-                ("error interrupt".to_owned(), result)
-            }
-            Act::SysfsReset(on) => {
-                let event = about(Kind::Administer, Some(on));
-                let event = event.trigger(Trigger::SysfsReset).text("reset");
-                let result = journalled(world, event, || board.administrator().reset(on));
-                ("sysfs reset".to_owned(), result)
-            }
-            Act::Unseen(device, what) => {
-                let event = about(Kind::Trigger, on);
-                let event = event.trigger(trigger(what));
-                let function = board.function(device);
-                let result = journalled(world, event, || unseen::happens(&**function.device(), what));
-                ("unseen".to_owned(), result)
-            }
-            // The board tells of it itself.
-            Act::UnseenUnmap { device, bar, offset } => {
-                ("unseen".to_owned(), board.unmap_unseen(device, bar, offset))
-            }
-            Act::Attach { attach, place } => (format!("attach {place}"), attach.carry_out(world)),
-        };
-        expect_errno(world, &what, &expect, result)
-    }
-
-    /// What it would have to wait for.
-    pub fn obstacle(&self) -> Obstacle {
-        match self.act {
-            Act::DeviceReset(device)
-            | Act::LowPower(device, _)
-            | Act::Close(device)
-            | Act::Release(device)
-            | Act::Suspect(device) => Obstacle::Event(device),
-            // Its members are not asked for: it is put off for any.
-            Act::HotReset(_) => Obstacle::AnyEvent,
-            // Past the driver: its event does not stop them, only the kernel's call.
-            Act::Hold(..)
-            | Act::LetGo(..)
-            | Act::SignalError(_)
-            | Act::SysfsReset(_)
-            | Act::Unseen(..)
-            | Act::UnseenUnmap { .. } => self.on.map_or(Obstacle::Nothing, Obstacle::Call),
-            // It is there to see what an importer is told in the middle.
-            Act::Attach { .. } => Obstacle::Nothing,
-            // It is somebody else's, and waits for nobody here.
-            Act::Second(_) => Obstacle::Nothing,
-            Act::KillVmm => Obstacle::AnyEvent,
-        }
-    }
-}
-
-/// What a deed has to wait for. Where there is one thread, that would never come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    Nothing,
-    /// A call under way that holds a lock of the device.
-    Call(DeviceAddress),
-    /// That, or an event of the device.
-    Event(u16),
-    /// The same of any device.
-    AnyEvent,
-}
-
-impl Obstacle {
-    /// Whether it is there at this moment.
-    pub fn stands(self, world: &dyn World) -> bool {
-        let driver = world.board().driver();
-        let locked = |device| world.alone().is_some_and(|alone| alone.locked(device));
-        let busy = |device: u16| driver.busy(device) || locked(driver.address(device));
-        match self {
-            Self::Nothing => false,
-            Self::Call(device) => locked(device),
-            Self::Event(device) => busy(device),
-            Self::AnyEvent => (0..driver.devices()).any(busy),
-        }
-    }
-}
-
-/// Does something with a device, past the VMM, with its begin and end in the journal.
-pub(crate) fn journalled(
-    world: &dyn World,
-    event: Event,
-    act: impl FnOnce() -> Result<(), Errno>,
-) -> Result<(), Errno> {
-    let step = world.board().journal().begin(event);
-    let result = act();
-    world.board().journal().end(step, result_number(result));
-    result
-}
-
-fn about(kind: Kind, on: Option<DeviceAddress>) -> Event {
-    let event = Event::new(kind, Actor::Observer);
-    match on {
-        Some(on) => event.device(on),
-        None => event,
+        let came_to = act.carry_out(on, world);
+        came_to.is_none_or(|(what, result)| expect_errno(world, &what, &expect, result))
     }
 }
 
@@ -299,18 +169,5 @@ fn holder(what: Hold) -> Holder {
         Hold::Kvm => Holder::Kvm,
         Hold::Inherited => Holder::Inherited,
         Hold::Reopened => Holder::Reopened,
-    }
-}
-
-fn trigger(what: Unseen) -> Trigger {
-    match what {
-        Unseen::DecodeOff => Trigger::DecodeOff,
-        Unseen::DecodeOn => Trigger::DecodeOn,
-        Unseen::D3hot => Trigger::D3hot,
-        Unseen::D0 => Trigger::D0,
-        Unseen::Flr => Trigger::Flr,
-        Unseen::DeviceReset => Trigger::DeviceReset,
-        Unseen::HotReset => Trigger::HotReset,
-        Unseen::Unmap => Trigger::Unmap,
     }
 }

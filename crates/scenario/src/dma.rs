@@ -1,5 +1,7 @@
 //! A peer's DMA, from the command to what was seen of it.
 
+mod judged;
+
 use crate::engine::{Data, Doorbell, Ending, Engine, Order, words};
 use crate::language::{Fate, Place};
 use crate::runner::{DeviceRef, RunError, Runner, Spot};
@@ -7,6 +9,7 @@ use barkeep_export::Fault;
 use barkeep_journal::{Actor, Event, Kind, SeenBy};
 use barkeep_platform::map::SCRATCH;
 use barkeep_probe::{Command, Reply};
+use judged::{as_expected, should, told};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -141,6 +144,7 @@ impl Runner<'_, '_> {
             self.dmas.open.insert(engine.index, dma);
         } else {
             self.engine(engine)?.forget();
+            self.dmas.unheard.insert(engine.index, "nobody has set it going".to_owned());
         }
         Ok(())
     }
@@ -224,7 +228,7 @@ impl Runner<'_, '_> {
         let faults = self.take_faults();
         let faulted = faults.as_ref().map(|faults| faults.iter().any(|fault| dma.met(fault)));
         let difference = self.first_difference(&dma)?;
-        let what = dma.told(expect, difference, faulted, &ending);
+        let what = told(expect, difference, faulted, &ending);
         let held = as_expected(expect, difference, faulted, &ending);
         match difference {
             // It may be an earlier one's.
@@ -312,47 +316,5 @@ impl Dma {
         // The record gives the page; a DMA of less than a page may start inside it.
         let pages = self.to.address & !0xfff..self.to.address + self.reach;
         fault.requester == self.engine.address && pages.contains(&fault.iova)
-    }
-
-    fn told(&self, expect: Fate, found: Option<u32>, faulted: Option<bool>, ending: &Ending) -> String {
-        let data = match found {
-            None => "the data is there",
-            Some(u32::MAX) => "the BAR does not answer",
-            Some(_) => "the data is not there",
-        };
-        let records = match faulted {
-            Some(true) => "a fault was recorded",
-            Some(false) => "no fault was recorded",
-            None => "fault records cannot be read here",
-        };
-        let said = match ending {
-            Ending::Over => String::new(),
-            Ending::Success => ", the engine says: success".to_owned(),
-            Ending::Failed(status) => format!(", the engine says: {status}"),
-            Ending::Silent => ", the engine says nothing".to_owned(),
-        };
-        format!("the DMA {}: {data}, {records}{said}", should(expect))
-    }
-}
-
-fn should(expect: Fate) -> &'static str {
-    match expect {
-        Fate::Lands => "should land",
-        Fate::Faults => "should fault",
-        Fate::Lost => "should be lost",
-        Fate::Either => "may land or be lost",
-    }
-}
-
-fn as_expected(expect: Fate, found: Option<u32>, faulted: Option<bool>, ending: &Ending) -> bool {
-    let well = match ending {
-        Ending::Over | Ending::Success => true,
-        Ending::Failed(_) | Ending::Silent => false,
-    };
-    match expect {
-        Fate::Lands => found.is_none() && faulted != Some(true) && well,
-        Fate::Faults => found.is_some() && faulted == Some(true),
-        Fate::Lost => found.is_some(),
-        Fate::Either => true,
     }
 }

@@ -43,6 +43,13 @@ pub fn run(scenario: &Scenario, world: &dyn World, seed: u64) -> Result<(), RunE
     std::thread::scope(|scope| {
         let mut runner = Runner::new(world, scope, seed);
         let result = runner.actions(&scenario.actions).and_then(|()| runner.join());
+        if let Err(error) = &result
+            && error.is_hang()
+        {
+            // Here, for what hangs may keep the run from ever saying anything else.
+            let event = Event::new(Kind::Degraded, Actor::Scenario).text(error.to_string());
+            world.board().journal().emit(event);
+        }
         runner.wind_up();
         match result {
             // As it was asked to.

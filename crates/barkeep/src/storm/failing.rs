@@ -4,6 +4,7 @@ use super::hands::Hands;
 use super::work::{self, Outcome, Terms};
 use super::{folder, folder::Folder, load};
 use crate::exit::UsageExt;
+use crate::kernel_reports;
 use anyhow::Context;
 use barkeep_check::{Finding, Invariant, Verdict};
 use barkeep_lab::shell_quoted;
@@ -28,6 +29,8 @@ pub struct Symptom {
     pub sentence: String,
     /// It is what the scenario expects that is not so.
     pub of_scenario: bool,
+    /// It is no more than how the run ended, which may have had its cause outside.
+    pub of_end: bool,
 }
 
 impl Symptom {
@@ -43,6 +46,7 @@ impl Symptom {
             all: verdict.findings.iter().map(Finding::signature).collect(),
             sentence: first.what.clone(),
             of_scenario: first.invariant == Invariant::Expectation,
+            of_end: first.unfinished,
         })
     }
 
@@ -74,9 +78,13 @@ pub fn keep(
     if outcome.journal.is_none() {
         let terms = Terms { until: None, jobs: 1, ..terms.clone() };
         let again = hands.one(episode, &terms, &place)?;
-        if let Some(again) = again.filter(|again| !again.verdict.passed()) {
+        match again {
             // What a process that died took with it is in this journal.
-            *outcome = Outcome { wall: outcome.wall.clone(), ..again };
+            Some(again) if !again.verdict.passed() => {
+                *outcome = Outcome { wall: outcome.wall.clone(), ..again };
+            }
+            Some(_) => outcome.said.get_or_insert_default().push_str(" (done once more, it passed)"),
+            None => {}
         }
     }
     Ok(Artefacts {
@@ -90,12 +98,19 @@ pub fn keep(
 
 /// The command that carries a scenario out again.
 pub fn replay(scenario: &Path, hands: &Hands, terms: &Terms) -> String {
-    let mut words = vec!["barkeep".to_owned(), "replay".to_owned(), scenario.display().to_string()];
-    words.extend(["--lane".to_owned(), load::name(hands.lane).to_owned()]);
-    if let Some(boots) = &hands.boots
-        && let Some(kernel) = &boots.named_kernel
-    {
-        words.extend(["--kernel".to_owned(), kernel.display().to_string()]);
+    let mut words = vec!["barkeep".to_owned()];
+    let kernel = hands.boots.as_ref().and_then(|boots| boots.named_kernel.as_ref());
+    let kernel = kernel.map(|kernel| format!("--kernel={}", kernel.display()));
+    let scenario = ["replay".to_owned(), scenario.display().to_string()];
+    if hands.boots.as_ref().is_some_and(|boots| boots.fast) {
+        words.extend(["lab".to_owned(), "--fast".to_owned()]);
+        words.extend(kernel);
+        words.push("--".to_owned());
+        words.extend(scenario);
+    } else {
+        words.extend(scenario);
+        words.extend(["--lane".to_owned(), load::name(hands.lane).to_owned()]);
+        words.extend(kernel);
     }
     words.extend(terms.words.iter().cloned());
     let planted = barkeep_planted::name().map(|fault| format!("{}={fault} ", barkeep_planted::VARIABLE));
@@ -108,12 +123,19 @@ pub fn replay(scenario: &Path, hands: &Hands, terms: &Terms) -> String {
 /// The journal cannot be read.
 pub fn seen(outcome: &Outcome, symptom: &Symptom) -> anyhow::Result<Vec<String>> {
     let (Some(journal), Some(finding)) = (&outcome.journal, symptom.found(&outcome.verdict)) else {
-        return Ok(outcome.said.iter().map(|said| format!("it said: {said}")).collect());
+        return Ok(said(outcome));
     };
     let what = || format!("cannot read {}", journal.display());
     let (_, events) = jsonl::open(journal).usage(what())?;
     let events = events.collect::<Result<Vec<_>, _>>().with_context(what)?;
     let mut lines = witness::lines(events, finding);
-    lines.extend(outcome.said.iter().map(|said| format!("it said: {said}")));
+    if let Some(reports) = kernel_reports::beside(journal, &outcome.verdict) {
+        lines.push(format!("the kernel's reports, whole: {}", reports.display()));
+    }
+    lines.extend(said(outcome));
     Ok(lines)
+}
+
+fn said(outcome: &Outcome) -> Vec<String> {
+    outcome.said.iter().map(|said| format!("it said: {}", said.trim())).collect()
 }

@@ -41,7 +41,7 @@ fn names() -> String {
 }
 
 /// What a lane lacks for a storm, by the storm's words alone; `None` if it can host it.
-pub fn cannot_host(lane: LaneName, storm: &Scenario, topology: Option<&str>) -> Option<String> {
+pub fn cannot_host(lane: LaneName, storm: &Scenario) -> Option<String> {
     match lane {
         LaneName::Model | LaneName::Kvm => {
             // What a second process has as its engine is simulated, too.
@@ -51,8 +51,8 @@ pub fn cannot_host(lane: LaneName, storm: &Scenario, topology: Option<&str>) -> 
                 "it acts on `{other}`, which is not in the VM, and simulated machines have no such device"
             ))
         }
-        LaneName::Lab => topology
-            .or(storm.topology.as_deref())
+        LaneName::Lab => storm
+            .topology
             .is_none()
             .then(|| "it names no topology: no emulated machine has what it needs".to_owned()),
         LaneName::Host => storm.kills_vmm().then(|| {
@@ -65,9 +65,9 @@ pub fn cannot_host(lane: LaneName, storm: &Scenario, topology: Option<&str>) -> 
 ///
 /// # Errors
 /// Status 4 with the reason; status 2 if the topology is none.
-pub fn require_lane(lane: LaneName, storm: &Scenario, topology: Option<&str>) -> anyhow::Result<()> {
+pub fn require_lane(lane: LaneName, storm: &Scenario) -> anyhow::Result<()> {
     let skipped = |why: String| wrong(Exit::Skipped, format!("skipped, lane {}: {why}", name(lane)));
-    if let Some(why) = cannot_host(lane, storm, topology) {
+    if let Some(why) = cannot_host(lane, storm) {
         return Err(skipped(format!("the storm `{}`: {why}", storm.name)));
     }
     match lane {
@@ -76,7 +76,7 @@ pub fn require_lane(lane: LaneName, storm: &Scenario, topology: Option<&str>) ->
             skipped(format!("{error}; load kvm_intel or kvm_amd, or take --lane model, which needs no KVM"))
         }),
         LaneName::Lab => {
-            let topology = topology.or(storm.topology.as_deref()).unwrap_or(crate::outside::DEFAULT_TOPOLOGY);
+            let topology = storm.topology.as_deref().unwrap_or(crate::outside::DEFAULT_TOPOLOGY);
             Topology::named_or_file(topology).usage(format!("the topology {topology} is not usable"))?;
             match emulator::find() {
                 Ok(_) => Ok(()),
@@ -113,7 +113,7 @@ pub fn list() -> anyhow::Result<String> {
     let mut text = String::new();
     for (name, storm) in SHIPPED {
         let storm = Scenario::parse(storm).with_context(|| format!("the shipped storm {name}"))?;
-        let lanes = LANES.into_iter().filter(|lane| cannot_host(*lane, &storm, None).is_none());
+        let lanes = LANES.into_iter().filter(|lane| cannot_host(*lane, &storm).is_none());
         let lanes: Vec<&str> = lanes.map(self::name).collect();
         let (about, require) = storm
             .storm

@@ -53,10 +53,15 @@ pub fn shrink(
         budget,
         scratch: folder.file(SCRATCH),
     };
+    if failing.symptom.of_end && search.first(std::slice::from_ref(failing.episode), hands).is_none() {
+        // It was killed by somebody, say: there is nothing in the episode to be found.
+        let _ = fs::remove_dir_all(&search.scratch);
+        return Ok(());
+    }
     let mut best = None;
     if hands.lane != LaneName::Model
         && terms.words.is_empty()
-        && load::cannot_host(LaneName::Model, failing.episode, None).is_none()
+        && load::cannot_host(LaneName::Model, failing.episode).is_none()
     {
         best = search.elsewhere(failing.episode, &model, hands);
         if failing.symptom.of_scenario && search.passing(std::slice::from_ref(failing.episode), &model) == [0]

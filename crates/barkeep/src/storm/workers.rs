@@ -114,7 +114,7 @@ impl Pool<'_> {
             interrupt.check()?;
             for number in 0..self.workers.len() {
                 let worker = &self.workers[number];
-                if !worker.at_rest && worker.begun.is_some() && worker.since.elapsed() > self.terms.patience {
+                if !worker.at_rest && worker.since.elapsed() > self.terms.patience {
                     over.extend(self.ended(number, true)?);
                 }
             }
@@ -139,7 +139,8 @@ impl Pool<'_> {
         let worker = &mut self.workers[number];
         // What said nothing more is at its end, or stuck on its way there.
         let status = if hangs { worker.process.end() } else { worker.process.child.wait().ok() };
-        let Some(episode) = worker.begun.take() else {
+        let by_itself = !hangs && status.is_some_and(|status| status.code().is_some());
+        if worker.begun.is_none() && by_itself {
             worker.at_rest = true;
             if worker.left.is_empty() {
                 return Ok(None);
@@ -147,8 +148,13 @@ impl Pool<'_> {
             let said = worker.process.said().unwrap_or_default();
             let exit = status.and_then(|status| status.code()).map_or(Exit::Testbed, Exit::from_code);
             return Err(wrong(exit, format!("a worker ended before it began anything: {said}")));
+        }
+        worker.begun = None;
+        // What ends one between two episodes is the end of the second: nobody else would tell of it.
+        let Some(episode) = worker.left.pop_front() else {
+            worker.at_rest = true;
+            return Ok(None);
         };
-        worker.left.pop_front();
         let said = worker.process.said();
         let ended = if hangs { Ended::TimedOut } else { died(status) };
         let (left, life) = (std::mem::take(&mut worker.left), worker.life + 1);

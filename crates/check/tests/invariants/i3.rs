@@ -197,6 +197,27 @@ fn what_others_do_meanwhile_is_nothing_the_keeper_could_know() {
     }
 }
 
+/// Out of a low power that a device was not in: nothing is revoked, and the registers tell of no revoke.
+#[test]
+fn what_others_revoked_is_not_to_be_seen_in_an_event_that_revokes_nothing() {
+    for noticed in [true, false] {
+        let mut story = Story::new();
+        let others = unseen(&mut story, Trigger::Flr);
+        story.end(others, 0);
+        story.withdraw(Trigger::LowPowerExit);
+        story.let_through(Trigger::LowPowerExit, 0);
+        story.find_out(Trigger::LowPowerExit, 1);
+        story.put_back(Trigger::LowPowerExit, 0);
+        story.expect(Trigger::LowPowerExit, 1);
+        if noticed {
+            story.handle(restored(Trigger::Suspect));
+            holds(&story.closed());
+        } else {
+            assert_eq!(whats(&story.over()).len(), 1, "it never came back");
+        }
+    }
+}
+
 #[test]
 fn what_others_did_before_the_look_excuses_nothing() {
     let mut story = Story::new();

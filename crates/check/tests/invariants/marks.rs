@@ -198,6 +198,15 @@ fn devices_that_are_away_together_and_back_in_another_order() {
 }
 
 #[test]
+fn devices_that_are_closed_are_not_away() {
+    let closed = Event { phase: Phase::Begin, ..about(Kind::Outage, Trigger::Close).value(1) };
+    let mut story = Story::new();
+    story.point(closed.clone());
+    story.point(closed.device(OTHER));
+    assert_eq!(hit(&story.over()), []);
+}
+
+#[test]
 fn outages_are_told_by_who_ends_them() {
     for trigger in [Trigger::Flr, Trigger::DeviceReset, Trigger::AfFlr] {
         assert!(barely_revokes(trigger));
