@@ -43,7 +43,8 @@ fn variable(variant: &str) -> String {
 #[test]
 fn each_bug_has_a_row_and_says_what_it_breaks() {
     let variants = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-kernel/variants");
-    let names = fs::read_dir(&variants).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names =
+        fs::read_dir(&variants).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut bugs: Vec<String> = names.filter(|name| name.starts_with("bug-")).collect();
     let mut listed: Vec<&str> = rows().iter().map(|row| row.kernel).collect();
     bugs.sort();
@@ -65,14 +66,18 @@ fn each_bug_in_the_kernel_is_found_by_its_storm() {
     for row in rows() {
         let Some(kernel) = gate::kernel(&variable(row.kernel)) else { return };
         let bench = Bench::new();
-        let mut command = bench.barkeep(["storm", row.storm, "--lane", "lab", "--jobs", "1", "--count", RESETS]);
+        let mut command =
+            bench.barkeep(["storm", row.storm, "--lane", "lab", "--jobs", "1", "--count", RESETS]);
         command.args(["--shrink-time", "0s", "--kernel"]).arg(kernel).arg("--out").arg(bench.out());
         let _alone = gate::emulator();
         let ran = bench.run(command);
         assert!(matches!(ran.status, Some(1 | 124)), "{row:?} is not found: {ran:?}");
         let found = found(&bench, row.breaks);
         if row.breaks == "I6" {
-            assert!(kernel_reports(&found.journal).contains("Call Trace:"), "{row:?}: the report is attached");
+            assert!(
+                kernel_reports(&found.journal).contains("Call Trace:"),
+                "{row:?}: the report is attached"
+            );
         }
         gate::say(&format!("{}: found after {} resets", row.kernel, found.after));
     }
