@@ -23,7 +23,10 @@ fn nothing_made(bench: &Bench, ran: Ran) -> Ran {
 fn kernels_that_are_none() {
     let bench = Bench::new();
     let with = |kernel: &Path| nothing_made(&bench, bench.run(bench.lab(kernel, &[], &[])));
-    with(Path::new("not-there")).ended(2).tells(&["cannot read the kernel image not-there", "No such file"]);
+    with(Path::new("./none")).ended(2).tells(&["cannot read the kernel image ./none", "No such file"]);
+    with(Path::new("not-there"))
+        .ended(2)
+        .tells(&["no kernel `not-there`", "scripts/kernel --variant not-there"]);
     let text = bench.write("text", "not a kernel\n");
     with(&text).ended(2).tells(&["text is not an x86-64 kernel"]);
     let cut = bench.write("cut", &dummies::bzimage()[..4000]);

@@ -22,3 +22,16 @@ fn the_main_job_passes_and_its_journal_tells_why() {
     check.arg(bench.out().join("journal.jsonl"));
     bench.run(check).ended(0).verdict("pass");
 }
+
+/// The second run finds each of its faults recorded, however many the first one had.
+#[test]
+fn the_main_job_passes_twice_in_one_boot() {
+    let Some(kernel) = gate::kernel(gate::PLAIN) else { return };
+    let bench = Bench::new();
+    let _alone = gate::emulator();
+    let mut command = bench.barkeep(["run", "--lane", "lab", "--times", "2", "--kernel"]);
+    command.arg(&kernel).arg("--out").arg(bench.out());
+    let ran = bench.run(command);
+    ran.ended(0);
+    assert!(ran.stdout.starts_with("pass  2 times, "), "{}", ran.stdout);
+}

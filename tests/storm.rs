@@ -228,9 +228,9 @@ fn what_is_typed_wrong_is_told_before_anything_is_made() {
         ("resets = 8", "resets = 0", &["resets"]),
         ("resets = 8", "resets = 8\nrequire = [\"dma-inflight\"]", &["dma-inflight", "dma-in-flight"]),
         (
-            "name = \"driver\"",
-            "name = \"driver\"\nweight = 0\n[[storm.actor]]\nname = \"x\"\nweight = 0",
-            &["x"],
+            "[[storm.ending]]",
+            "[[storm.ending]]\nweight = 0",
+            &["the weights of the storm's endings sum to zero"],
         ),
         ("delay=20us", "delai=20us", &["delai", "delay"]),
         ("version = 1", "version = 9", &["version 9"]),
@@ -287,7 +287,8 @@ fn emulators(bench: &Bench) -> Vec<i32> {
     let of = |entry: fs::DirEntry| {
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).into_owned();
-        let of_this = line.contains("qemu") && line.contains(&mark) && !line.contains("barkeep\0");
+        let program = line.split('\0').next().unwrap_or_default();
+        let of_this = program.contains("qemu") && line.contains(&mark);
         of_this.then(|| entry.file_name().to_string_lossy().parse().ok()).flatten()
     };
     fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of).collect()
@@ -300,11 +301,13 @@ fn a_dead_emulator_is_a_verdict() {
     let bench = Bench::new();
     let _alone = gate::emulator();
     let kernel = kernel.to_string_lossy().into_owned();
-    let words = ["flr", "--lane", "lab", "--kernel", &kernel, "--count", "200", "--shrink-time", "0s"];
+    let words = ["flr", "--lane", "lab", "--kernel", &kernel, "--count", "20000", "--shrink-time", "0s"];
     let child = bench.start(&mut storm(&bench, &words));
-    // Two hundred resets follow: it is in the middle of them.
+    // Minutes of resets follow: it is in the middle of them.
     eventually("an episode", || bench.out().join("episodes/1/journal.jsonl").exists());
-    for emulator in emulators(&bench) {
+    let running = emulators(&bench);
+    assert!(!running.is_empty());
+    for emulator in running {
         signal(emulator, rustix::process::Signal::KILL);
     }
     let ran = bench.wait(child);

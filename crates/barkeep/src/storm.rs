@@ -22,8 +22,8 @@ mod workers;
 
 use crate::cli::LaneName;
 use crate::exit::{Exit, UsageExt};
-use crate::kernels;
-use crate::outside;
+use crate::{inside, kernels, outside};
+use barkeep_journal::Lane;
 use barkeep_report::storm::{Known, Storm};
 use barkeep_scenario::Scenario;
 use boots::Boots;
@@ -58,6 +58,7 @@ pub fn storm(options: &StormOptions) -> anyhow::Result<Exit> {
         Err(error) if Exit::of(&error) == Exit::Skipped => Some(format!("{error:#}")),
         Err(error) => return Err(error),
     };
+    can_be_cast(options, &storm)?;
     let seeds = if skipped.is_some() { Vec::new() } else { options.seeds(&storm)? };
     let hands = Hands {
         lane: options.lane(),
@@ -80,6 +81,16 @@ pub fn storm(options: &StormOptions) -> anyhow::Result<Exit> {
         )?;
     }
     told::end(&record, &known, &formats, Some(&folder.file(folder::STORM)))
+}
+
+/// Whether each part has a device, as far as words alone tell. In the lab those are the topology's.
+fn can_be_cast(options: &StormOptions, storm: &Scenario) -> anyhow::Result<()> {
+    let lane = match options.lane() {
+        LaneName::Model => Lane::Model,
+        LaneName::Kvm => Lane::Kvm,
+        LaneName::Lab | LaneName::Host => return Ok(()),
+    };
+    inside::planned(storm.clone(), &options.run_options()?, lane).map(drop)
 }
 
 /// The emulated machine of lane lab.

@@ -129,7 +129,7 @@ faults! {
         "keeper: after a VFIO_DEVICE_RESET that failed nothing is put back";
     WindowLeftAfterRemoval, "window-left-after-removal", I4, "unplug", Model, AT_ONCE,
         "keeper: the peers' mappings of a device that the kernel wanted back are not unmapped";
-    SecondWindowForgotten, "second-window-forgotten", I3, "everything", Model, AT_ONCE,
+    SecondWindowForgotten, "second-window-unmapped", I3, "everything", Model, AT_ONCE,
         "keeper: of a BAR with a hole for MSI-X only the first window is mapped again";
     MovedSlotStays, "moved-slot-stays", I3, "bar-move", Model, AT_ONCE,
         "keeper: the slot of a BAR that moved stays where it was";

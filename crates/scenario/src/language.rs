@@ -193,6 +193,16 @@ impl Scenario {
         kills
     }
 
+    /// Whether it counts on each of its faults being logged: it sleeps where one would get lost.
+    #[must_use]
+    pub fn minds_fault_log(&self) -> bool {
+        let mut minds = false;
+        self.for_each(&mut |action| {
+            minds |= matches!(action, Action::Sleep { purpose: Purpose::FaultLog, .. });
+        });
+        minds
+    }
+
     fn names<'a>(&'a self, of: impl Fn(&'a Action) -> Vec<&'a str>) -> Vec<&'a str> {
         let mut names = Vec::new();
         self.for_each(&mut |action| {

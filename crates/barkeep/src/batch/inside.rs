@@ -18,7 +18,8 @@ use std::time::Duration;
 pub const SIGNALLED: i32 = 128;
 const SIGKILL: i32 = 9;
 
-/// The kernel logs three faults in five seconds and drops the rest (`dmar_fault`).
+/// The kernel logs three faults in five seconds and drops the rest (`dmar_fault`). A scenario that sleeps
+/// where that matters counts from its own first fault on: the run before must be that far away.
 const BETWEEN_FAULTS: Duration = Duration::from_millis(5100);
 
 /// Carries a list out, until a run does not pass or the journal is half full. What a run that did not
@@ -31,7 +32,7 @@ pub fn carry_out(path: &Path) -> anyhow::Result<Exit> {
     let text = std::fs::read(path).usage(format!("cannot read {}", path.display()))?;
     let List { arguments, scenarios, runs } =
         serde_json::from_slice(&text).usage(format!("{} is no list of runs", path.display()))?;
-    let killers = killers(&scenarios);
+    let habits = habits(&scenarios);
     let scenarios = written(&scenarios)?;
     let room = journal.room();
     let mut devices = None;
@@ -45,9 +46,14 @@ pub fn carry_out(path: &Path) -> anyhow::Result<Exit> {
                 break;
             }
             devices = Some(restore(&journal)?);
+            if habits[item.scenario].minds_fault_log {
+                sleep(BETWEEN_FAULTS);
+            }
         }
-        let killing =
-            Killing { by_itself: killers[item.scenario], after: item.kill_after.map(Duration::from_nanos) };
+        let killing = Killing {
+            by_itself: habits[item.scenario].kills_vmm,
+            after: item.kill_after.map(Duration::from_nanos),
+        };
         if !one(item, scenario, (&arguments, killing), devices.as_deref(), &journal)? {
             break;
         }
@@ -66,9 +72,22 @@ fn written(scenarios: &[String]) -> anyhow::Result<Vec<PathBuf>> {
     scenarios.iter().enumerate().map(write).collect()
 }
 
-/// Which of them may end their own VMM by SIGKILL. What is no scenario its run tells.
-fn killers(scenarios: &[String]) -> Vec<bool> {
-    scenarios.iter().map(|text| Scenario::parse(text).is_ok_and(|scenario| scenario.kills_vmm())).collect()
+/// What has to be known of a scenario before it is run.
+#[derive(Clone, Copy, Default)]
+struct Habits {
+    /// It may end its own VMM by SIGKILL.
+    kills_vmm: bool,
+    /// It counts on the kernel's log of faults.
+    minds_fault_log: bool,
+}
+
+/// Those of each. What is no scenario its run tells.
+fn habits(scenarios: &[String]) -> Vec<Habits> {
+    let of = |scenario: Scenario| Habits {
+        kills_vmm: scenario.kills_vmm(),
+        minds_fault_log: scenario.minds_fault_log(),
+    };
+    scenarios.iter().map(|text| Scenario::parse(text).map(of).unwrap_or_default()).collect()
 }
 
 /// Whether the machine is as it was, as far as the run can tell itself: it passed, or it was killed as
@@ -97,7 +116,7 @@ fn one(
         Over::Struck { left } => (SIGNALLED + SIGKILL, left == 0),
     };
     if !matches!(over, Over::Ended(_)) {
-        // Others end with a look at their last fault; the next one is to find its own recorded.
+        // Others end with a look at their last fault; the next one, whatever it is, is to find its own recorded.
         sleep(BETWEEN_FAULTS);
     }
     journal.end(step, result);

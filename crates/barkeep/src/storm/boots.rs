@@ -34,8 +34,12 @@ pub struct Boots {
     pub folder: PathBuf,
 }
 
-/// What comes of a share of the episodes, told as it is known.
-type Told = anyhow::Result<(usize, Outcome)>;
+/// What comes of a share of the episodes, told as it is known. The last is let go of once it has been
+/// shown: whoever tells of an episode that failed waits for that before it starts another boot.
+type Told = anyhow::Result<(usize, Outcome, Sender<Never>)>;
+
+/// Nobody sends one.
+enum Never {}
 
 /// Carries all episodes out and shows each; their journals go where `place` says.
 ///
@@ -70,8 +74,12 @@ pub fn carry_out(
             });
         }
         drop(tell);
-        let result = listen(&told, interrupt, show);
-        // Whoever is in the middle of a boot ends it, and begins no other.
+        let result = listen(&told, interrupt, &mut |number, outcome| {
+            let on = show(number, outcome);
+            // Whoever is in the middle of a boot ends it, and begins no other.
+            over.store(on.is_break(), Ordering::Relaxed);
+            on
+        });
         over.store(true, Ordering::Relaxed);
         result
     })
@@ -89,17 +97,20 @@ fn shares(episodes: usize, timed: bool) -> Vec<Range<usize>> {
 fn listen(told: &Receiver<Told>, interrupt: &Interrupt, show: &mut Show<'_>) -> anyhow::Result<()> {
     let (mut over, mut next) = (BTreeMap::new(), 0);
     for told in told {
-        over.extend([told?]);
+        let (number, outcome, waiting) = told?;
+        over.insert(number, (outcome, waiting));
         interrupt.check()?;
-        while let Some(outcome) = over.remove(&next) {
-            if show(next, outcome).is_break() {
+        while let Some((outcome, waiting)) = over.remove(&next) {
+            let on = show(next, outcome);
+            drop(waiting);
+            if on.is_break() {
                 return Ok(());
             }
             next += 1;
         }
     }
     // With the time up, one boot may have come further than another.
-    for (number, outcome) in over {
+    for (number, (outcome, _)) in over {
         if show(number, outcome).is_break() {
             break;
         }
@@ -140,7 +151,13 @@ fn one(
     };
     batch::carry_out(&errand, &mut |number, done| {
         let outcome = Outcome { resets: resets[number], ..outcome(done, folder) };
-        let sent = tell.send(Ok((share.start + number, outcome)));
+        let passed = outcome.verdict.passed();
+        let (waiting, shown) = channel();
+        let sent = tell.send(Ok((share.start + number, outcome, waiting)));
+        // An episode is shown when all before it are, and those nobody has to wait for: it comes.
+        if sent.is_ok() && !passed {
+            let _ = shown.recv();
+        }
         if sent.is_err() || over.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }

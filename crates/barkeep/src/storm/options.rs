@@ -195,6 +195,14 @@ impl StormOptions {
         self.patience.map_or(usual, |Span(time)| time)
     }
 
+    /// The devices, as a run is told of them.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn run_options(&self) -> anyhow::Result<RunOptions> {
+        RunOptions::of_words(&self.words()).usage("not devices")
+    }
+
     /// What cannot be together.
     ///
     /// # Errors
@@ -205,7 +213,7 @@ impl StormOptions {
             ("--topology", self.topology.is_some()),
             ("--fast", self.fast),
         ];
-        RunOptions::of_words(&self.words()).usage("not devices")?;
+        self.run_options()?;
         if self.lane() != LaneName::Lab
             && let Some((option, _)) = lab_only.iter().find(|(_, given)| *given)
         {
