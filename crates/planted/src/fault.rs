@@ -193,7 +193,7 @@ faults! {
         "simulated kernel: mappings of a dma-buf stay live when it is revoked";
     KernelDecodeOffRevokesNothing, "kernel-decode-off-revokes-nothing", I2, "decode", Model, AT_ONCE,
         "simulated kernel: decode off revokes nothing";
-    KernelFlrRevokesNothing, "kernel-flr-revokes-nothing", Expectation, "vcpus", Model, AT_ONCE,
+    KernelFlrRevokesNothing, "kernel-flr-revokes-nothing", I1, "importers", Model, AT_ONCE,
         "simulated kernel: an FLR revokes nothing";
     KernelD3hotRevokesNothing, "kernel-d3hot-revokes-nothing", I2, "d3", Model, AT_ONCE,
         "simulated kernel: D3hot revokes nothing";
