@@ -59,7 +59,7 @@ fn a_device_that_is_not_bound() {
     bench.write("flr.toml", scenario::of("flr", &["do = \"flr\"; device = \"nvme\""]));
     let topology = ["--topology", "unbound.toml"];
     let Some(ran) = refused(&bench, &topology, &["replay", "flr.toml"]) else { return };
-    ran.tells(&["0000:00:03.0 is bound to no driver, not to vfio-pci", "driver_override"]);
+    ran.tells(&["0000:00:03.0 is bound to no driver, not to vfio-pci", "barkeep bind 0000:00:03.0"]);
 }
 
 #[test]

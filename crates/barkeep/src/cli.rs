@@ -1,6 +1,9 @@
 //! The command line. The doc comments are the help texts.
 
+use crate::bind::BindOptions;
+use crate::doctor::DoctorOptions;
 use crate::exit::{Exit, UsageExt, wrong};
+use crate::guest::{self, GuestOptions};
 use crate::handover::HandoverOptions;
 use crate::handover::inside::{ConductOptions, Role};
 use crate::report_merge::ReportCommand;
@@ -58,6 +61,12 @@ pub enum Command {
     },
     /// Boot a real kernel in the full-system emulator and run a subcommand inside.
     Lab(LabOptions),
+    /// What this machine can do, and what is in the way; which device's DMA can reach which.
+    Doctor(DoctorOptions),
+    /// Give a device to vfio-pci, and remember how it was.
+    Bind(BindOptions),
+    /// Put a device back to where `bind` has found it.
+    Unbind(BindOptions),
     /// Hold the specification of the kernel to a real kernel: random operations, asked of both.
     Conform(ConformOptions),
     /// Every trigger on every machine: whether CPU access and peer-to-peer DMA land before, not in
@@ -75,6 +84,17 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: ReportCommand,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// For which one.
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages: barkeep.1, and one for each subcommand.
+    Man {
+        /// Where they go; made if it is not there.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
     /// A worker of `storm` in lane model.
     #[command(hide = true)]
@@ -193,6 +213,9 @@ pub struct RunOptions {
     /// A scenario to carry out instead of the main job: a file, or the name of a shipped one.
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// A guest of one's own.
+    #[command(flatten)]
+    pub guest: GuestOptions,
     /// Whether peers may reach each other's BARs.
     #[arg(long, value_enum, default_value_t = P2p::Prefer)]
     pub p2p: P2p,
@@ -288,6 +311,9 @@ impl RunOptions {
     /// # Errors
     /// It cannot be read or is none.
     pub fn load_scenario(&self) -> anyhow::Result<Scenario> {
+        if self.guest.guest.is_some() {
+            return Scenario::parse(guest::SCENARIO).context("the scenario of a guest");
+        }
         let Some(path) = &self.scenario else {
             return Scenario::parse(MAIN_JOB).context("the shipped main job");
         };

@@ -8,6 +8,7 @@ use crate::cast;
 use crate::cli::{DeviceOption, DeviceWord, RunOptions};
 use crate::event_loop::{self, EventLoop, Woken};
 use crate::exit::{Exit, UsageExt, Wrong, wrong};
+use crate::guest;
 use crate::leftovers;
 use crate::model;
 use crate::noise;
@@ -15,6 +16,7 @@ use crate::notices::Notices;
 use crate::version;
 use crate::world::VmWorld;
 use anyhow::Context;
+use barkeep_boot::Guest;
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
 use barkeep_platform::{Board, Ram};
 use barkeep_probe::{IMAGE, ServedOptions};
@@ -35,6 +37,8 @@ pub struct Plan {
     pub devices: Devices,
     /// Devices that are not in the VM, and which the scenario's administrator acts on.
     pub others: Vec<DeviceOption>,
+    /// What is booted instead of the probe.
+    pub guest: Option<Guest>,
 }
 
 impl Plan {
@@ -115,6 +119,10 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
             DeviceWord::Simulated(device) => simulated.push(device),
         }
     }
+    let guest = options.guest.read(options.vcpus(&scenario))?;
+    if guest.is_some() && lane == Lane::Model {
+        return Err(wrong(Exit::Usage, "--guest needs real vCPUs, and lane model has none: --lane kvm"));
+    }
     match lane {
         Lane::Lab | Lane::Host => {
             if lane == Lane::Host && scenario.kills_vmm() {
@@ -127,8 +135,8 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
             }
             let there = there()?;
             let others = real_others(&options.others, &there, &scenario)?;
-            let devices = Devices::Real(real_devices(real, there, &scenario)?);
-            Ok(Plan { scenario, devices, others })
+            let devices = Devices::Real(real_devices(real, there, &scenario, guest.is_some())?);
+            Ok(Plan { scenario, devices, others, guest })
         }
         Lane::Kvm | Lane::Model => {
             let spare: Vec<String> = scenario.second_engines().into_iter().map(str::to_owned).collect();
@@ -150,7 +158,7 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
                 devices.push(cast::second_engine(name, &own, &scenario)?);
             }
             let others = assemble_sim::options(&devices).split_off(in_vm);
-            Ok(Plan { scenario, devices: Devices::Simulated(devices), others })
+            Ok(Plan { scenario, devices: Devices::Simulated(devices), others, guest })
         }
     }
 }
@@ -187,11 +195,15 @@ fn real_devices(
     asked: Vec<DeviceOption>,
     there: Vec<DeviceOption>,
     scenario: &Scenario,
+    is_guest: bool,
 ) -> anyhow::Result<Vec<DeviceOption>> {
     if !asked.is_empty() {
         return unique(asked);
     }
     let wanted = scenario.devices();
+    if is_guest {
+        return Ok(there);
+    }
     if there.is_empty() && !wanted.is_empty() {
         let what = format!(
             "no devices: the scenario `{}` needs {}; name them with --device NAME=BDF, or use --lane lab or \
@@ -239,6 +251,11 @@ fn with_real(
     let named = Named { devices, others: &plan.others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
     let notices = Notices::start(&board, supply.into_signals(), log)?;
+    if let Some(guest) = &plan.guest {
+        let result = guest::run(shell, board, guest.clone(), options.vcpus(scenario));
+        drop(notices);
+        return result;
+    }
     run_machine(shell, board, options, scenario, None, Some(notices))
 }
 
@@ -258,7 +275,10 @@ fn with_simulated(
     let (devices, faults) = (plan.in_vm(devices), assemble_sim::faults(&host));
     let named = Named { devices: &devices, others: &plan.others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
-    let result = run_machine(shell, Arc::clone(&board), options, scenario, Some(clock), None);
+    let result = match &plan.guest {
+        Some(guest) => guest::run(shell, Arc::clone(&board), guest.clone(), options.vcpus(scenario)),
+        None => run_machine(shell, Arc::clone(&board), options, scenario, Some(clock), None),
+    };
     assemble_sim::bury(&board, &host);
     drop(punctual);
     assemble_sim::count_leftovers(&host, journal);
@@ -284,8 +304,14 @@ fn run_machine(
         vcpus,
         console: Box::new(std::io::stderr()),
     };
-    let machine = shell.start(parts, IMAGE, &cmdline).context("cannot start the virtual machine")?;
-    let machine = Arc::new(machine);
+    let probe = Guest { kernel: IMAGE.to_vec(), cmdline, ..Guest::default() };
+    let machine = match shell.start(parts, probe).context("cannot start the virtual machine") {
+        Ok(machine) => Arc::new(machine),
+        Err(error) => {
+            board.take_apart();
+            return Err(error);
+        }
+    };
     let world = VmWorld::new(Arc::clone(&board), link, Arc::clone(&machine), clock);
     let seed = seed(options, scenario);
     let noise = noise::start(scenario, seed, board.journal())?;

@@ -5,13 +5,17 @@ mod assemble;
 mod assemble_sim;
 mod assemble_vfio;
 mod batch;
+mod bind;
 mod cast;
 mod cli;
 mod conform;
+mod doctor;
 mod event_loop;
 mod exit;
 mod explore;
 mod guard;
+mod guest;
+mod guest_init;
 mod handover;
 mod here;
 mod inside;
@@ -26,12 +30,14 @@ mod model;
 mod noise;
 mod notices;
 mod outside;
+mod pages;
 mod proc_status;
 mod report_merge;
 mod second;
 mod show;
 mod stderr_log;
 mod storm;
+mod terminal;
 mod times;
 mod times_in_lab;
 mod version;
@@ -48,6 +54,9 @@ fn main() -> ExitCode {
     // Before anything else: as PID 1 of the lab the arguments are the kernel's, not ours.
     if barkeep_lab::inner::is_lab_init() {
         barkeep_lab::inner::init_main();
+    }
+    if guest_init::is_guest_init() {
+        guest_init::main();
     }
     let cli = Cli::parse();
     stderr_log::set_up();
@@ -73,6 +82,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay { scenario, options } => run(&options.with_scenario(scenario)?),
         Command::Check { journal } => show::check(&journal),
         Command::Lab(options) => outside::lab(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
+        Command::Bind(options) => bind::bind(&options),
+        Command::Unbind(options) => bind::unbind(&options),
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man { folder } => pages::man(&folder),
         Command::Conform(options) => conform::conform(&options),
         Command::Matrix(options) => matrix::matrix(&options),
         Command::Explore(options) => explore::explore(&options),

@@ -116,8 +116,8 @@ fn with_guest(
     journal: &Journal,
     operations: &mut Operations,
 ) -> anyhow::Result<Exit> {
-    let Plan { scenario, devices: Devices::Simulated(devices), others } = plan else {
-        anyhow::bail!("lane model has simulated devices only");
+    let Plan { scenario, devices: Devices::Simulated(devices), others, guest: None } = plan else {
+        anyhow::bail!("lane model has simulated devices and vCPUs only");
     };
     if scenario.perturb.noise.is_some() {
         noise::tell(Lane::Model);

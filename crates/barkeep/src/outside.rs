@@ -18,6 +18,8 @@ pub const DEFAULT_TOPOLOGY: &str = "nvme-edu";
 pub const DEFAULT_TIMEOUT: u64 = 600;
 /// The word that runs another program than this one.
 const EXEC: &str = "exec";
+/// The words that run no scenario: there is nothing to judge in the journal, and their status is passed on.
+const NO_SCENARIO: [&str; 4] = [EXEC, "doctor", "bind", "unbind"];
 /// The word that is not one run inside but many.
 const STORM: &str = "storm";
 
@@ -188,7 +190,9 @@ fn conclude(request: &Request, outcome: &Outcome, show: Show) -> Exit {
     pass_on(&request.out.join("stderr.txt"), &mut std::io::stderr());
     let journal = request.out.join("journal.jsonl");
     let ended = match outcome {
-        Outcome::Finished { status, .. } if request.command.first().is_some_and(|word| word == EXEC) => {
+        Outcome::Finished { status, .. }
+            if request.command.first().is_some_and(|word| NO_SCENARIO.contains(&word.as_str())) =>
+        {
             return show.foreign_verdict(*status);
         }
         Outcome::Finished { status, .. } => Ended::ByItself(*status),

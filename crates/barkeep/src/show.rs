@@ -85,8 +85,8 @@ impl Show {
         Exit::from_code(verdict.exit_code())
     }
 
-    /// The same for a run of somebody else's program, whose status is passed on as it is
-    /// unless the kernel has a complaint: it wrote no journal to be held against anything.
+    /// The same for a program that wrote no journal to be held against anything, somebody else's mostly:
+    /// its status is passed on as it is unless the kernel has a complaint.
     pub fn foreign_verdict(mut self, status: i32) -> Exit {
         let verdict = self.end(Ended::ByItself(status));
         let complaints: Vec<_> =

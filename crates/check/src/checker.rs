@@ -131,6 +131,7 @@ impl Checker {
             | Kind::Hold
             | Kind::Request
             | Kind::DeviceError
+            | Kind::Interrupts
             | Kind::Revoked
             | Kind::Live
             | Kind::NotLanded

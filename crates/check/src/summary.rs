@@ -249,6 +249,7 @@ impl Summary {
             | Kind::Hold
             | Kind::Request
             | Kind::DeviceError
+            | Kind::Interrupts
             | Kind::Live
             | Kind::AttachProbe
             | Kind::VcpuInternalError

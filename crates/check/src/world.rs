@@ -232,6 +232,7 @@ impl World {
             | Kind::Administer
             | Kind::Request
             | Kind::DeviceError
+            | Kind::Interrupts
             | Kind::Live
             | Kind::AttachProbe
             | Kind::Answered

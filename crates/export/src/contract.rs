@@ -2,10 +2,12 @@
 
 use barkeep_journal::{DeviceAddress, Trigger};
 use barkeep_pci::layout::Layout;
+use barkeep_pci::msi::Mechanism;
 use barkeep_pci::write::ConfigWrite;
 pub use rustix::io::Errno;
 use std::any::Any;
 use std::fs::File;
+use vmm_sys_util::eventfd::EventFd;
 
 /// A page-aligned range of one BAR, exported as one dma-buf (iommufd imports dma-bufs of one
 /// range only), put into one memory slot and at one IOVA.
@@ -183,6 +185,16 @@ pub trait Exporter: Send + Sync {
     fn reset_along(&self);
 }
 
+/// The vectors a device has of one mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorCount {
+    /// How many; 0 without the mechanism.
+    pub most: u16,
+    /// Whether ones that were not there when it was turned on can be added later; else the kernel says
+    /// `VFIO_IRQ_INFO_NORESIZE`.
+    pub grows: bool,
+}
+
 /// A device as the interface of its driver gives it, with nothing of a VM in it: what VFIO's
 /// device file can do. After [`Self::close`] every access is ENODEV.
 pub trait RawDevice: Send + Sync {
@@ -253,6 +265,24 @@ pub trait RawDevice: Send + Sync {
     /// # Errors
     /// EINVAL where there is none (kernels before 7.3 have it for PCIe devices only); ENODEV once closed.
     fn signal_error(&self) -> Result<(), Errno>;
+
+    /// How many vectors of a mechanism it has (`VFIO_DEVICE_GET_IRQ_INFO`).
+    fn vectors(&self, mechanism: Mechanism) -> VectorCount;
+
+    /// Turns a mechanism on, if it is not, and gives vectors from `first` on their eventfds; `None`: the
+    /// vector is there and signals nobody (`VFIO_DEVICE_SET_IRQS`). Waits for the end of a reset.
+    ///
+    /// # Errors
+    /// ENOSPC where the host has fewer to give; EINVAL past the last vector, and while the other
+    /// mechanism is on; ENODEV once closed.
+    fn set_vectors(&self, mechanism: Mechanism, first: u16, events: &[Option<&EventFd>])
+    -> Result<(), Errno>;
+
+    /// Turns a mechanism off; the kernel gives up the eventfds.
+    ///
+    /// # Errors
+    /// EINVAL where it is not on; ENODEV once closed.
+    fn disable_vectors(&self, mechanism: Mechanism) -> Result<(), Errno>;
 
     /// One more reference to the device file, which this device knows nothing more of.
     ///

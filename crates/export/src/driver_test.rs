@@ -1,12 +1,14 @@
 use super::*;
-use crate::contract::{Found, Held, Holder, LowPower, Passage, RawDevice};
+use crate::contract::{Found, Held, Holder, LowPower, Passage, RawDevice, VectorCount};
 use crate::keeper::Slot;
 use crate::passthrough::Passthrough;
 use barkeep_journal::{Clock, Kind, Lane, Reader, Trigger, layout};
 use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
+use barkeep_pci::msi::Mechanism;
 use std::sync::mpsc;
 use std::time::Duration;
+use vmm_sys_util::eventfd::EventFd;
 
 const ADDRESS: DeviceAddress = DeviceAddress { domain: 0, bus: 0, devfn: 3 << 3 };
 const ID: WindowId = WindowId { device: 0, window: 0 };
@@ -229,6 +231,18 @@ impl RawDevice for SlowRegisters {
     }
 
     fn signal_error(&self) -> Result<(), Errno> {
+        Err(Errno::INVAL)
+    }
+
+    fn vectors(&self, _: Mechanism) -> VectorCount {
+        VectorCount { most: 0, grows: false }
+    }
+
+    fn set_vectors(&self, _: Mechanism, _: u16, _: &[Option<&EventFd>]) -> Result<(), Errno> {
+        Err(Errno::INVAL)
+    }
+
+    fn disable_vectors(&self, _: Mechanism) -> Result<(), Errno> {
         Err(Errno::INVAL)
     }
 

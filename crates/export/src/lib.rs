@@ -24,7 +24,7 @@ pub mod shadow;
 pub use administrator::Administrator;
 pub use contract::{
     Cause, Errno, Exporter, Fault, FaultSource, Found, Function, Held, Holder, Importer, IoSpace, LowPower,
-    Passage, RawDevice, Window, WindowId, result_number,
+    Passage, RawDevice, VectorCount, Window, WindowId, result_number,
 };
 pub use driver::{Answer, Driver, Parties};
 pub use keeper::{Keeper, Mapping, Slot, Step, StepResult};

@@ -148,6 +148,9 @@ vocabulary! {
         Request = 36, "request";
         /// The kernel tells of an error of the device (`VFIO_PCI_ERR_IRQ_INDEX`).
         DeviceError = 37, "device_error";
+        /// A device's interrupts turned on, off, or by another number of vectors: `value` many, 0 for off;
+        /// `text` is `MSI` or `MSI-X`.
+        Interrupts = 38, "interrupts";
         /// Observed: access was revoked.
         Revoked = 40, "revoked";
         /// Observed: access is there.

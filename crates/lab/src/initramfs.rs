@@ -62,18 +62,7 @@ pub(crate) fn build(
     carried: &[Carried],
     share: Option<&Path>,
 ) -> Result<Vec<u8>, InitramfsError> {
-    let init = fs::read("/proc/self/exe").map_err(InitramfsError::Executable)?;
-    if Elf::parse(&init).is_none_or(|elf| elf.has_interpreter()) {
-        return Err(InitramfsError::NotStatic);
-    }
-    let mut writer = Writer::new();
-    for name in ["dev", "proc", "sys", "tmp", "out", "barkeep", "in", "share"] {
-        writer.directory(name);
-    }
-    writer.character_device("dev/console", 5, 1);
-    // Section tables and debug information are for debuggers outside; unpacking them costs
-    // time at every boot.
-    writer.file("init", true, &elf::loadable_part(&init));
+    let mut writer = with_this_program(&["dev", "proc", "sys", "tmp", "out", "barkeep", "in", "share"])?;
     let json = serde_json::to_vec(orders).expect("strings and booleans are always JSON");
     writer.file(inside::PATH.trim_start_matches('/'), false, &json);
     for file in carried {
@@ -83,6 +72,33 @@ pub(crate) fn build(
         add_tree(&mut writer, share, "share")?;
     }
     Ok(writer.finish())
+}
+
+/// An archive whose init is this very program; `mark` is an empty file in it, by which it knows where it is.
+///
+/// # Errors
+/// This program cannot be read, or is not static.
+pub fn guest_initrd(mark: &str) -> Result<Vec<u8>, InitramfsError> {
+    let mut writer = with_this_program(&["dev", "proc", "sys"])?;
+    writer.file(mark.trim_start_matches('/'), false, &[]);
+    Ok(writer.finish())
+}
+
+/// One with these directories, a console, and this program as init.
+fn with_this_program(directories: &[&str]) -> Result<Writer, InitramfsError> {
+    let init = fs::read("/proc/self/exe").map_err(InitramfsError::Executable)?;
+    if Elf::parse(&init).is_none_or(|elf| elf.has_interpreter()) {
+        return Err(InitramfsError::NotStatic);
+    }
+    let mut writer = Writer::new();
+    for name in directories {
+        writer.directory(name);
+    }
+    writer.character_device("dev/console", 5, 1);
+    // Section tables and debug information are for debuggers outside; unpacking them costs
+    // time at every boot.
+    writer.file("init", true, &elf::loadable_part(&init));
+    Ok(writer)
 }
 
 /// Everything below `dir`, in the order of names.

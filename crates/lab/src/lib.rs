@@ -39,7 +39,7 @@ pub mod ward;
 pub use command_line::shell_quoted;
 pub use config::{print_config, required_options};
 pub use error::LabError;
-pub use initramfs::{Carried, InitramfsError};
+pub use initramfs::{Carried, InitramfsError, guest_initrd};
 pub use outcome::Outcome;
 pub use run::{Request, dry_run, run};
 pub use topology::{Topology, TopologyError};

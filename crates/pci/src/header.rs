@@ -106,12 +106,22 @@ pub const CAPABILITY_MSI: u8 = 0x05;
 pub const MSI_CONTROL: u16 = 2;
 /// MSI control: MSI is enabled.
 pub const MSI_CONTROL_ENABLE: u16 = 1 << 0;
+/// MSI control: how many vectors the function has, as a power of two.
+pub const MSI_CONTROL_MOST: u16 = 7 << MSI_CONTROL_MOST_SHIFT;
+/// MSI control: the lowest bit of [`MSI_CONTROL_MOST`].
+pub const MSI_CONTROL_MOST_SHIFT: u16 = 1;
+/// MSI control: how many of them software gives it, as a power of two.
+pub const MSI_CONTROL_VECTORS: u16 = 7 << MSI_CONTROL_VECTORS_SHIFT;
+/// MSI control: the lowest bit of [`MSI_CONTROL_VECTORS`].
+pub const MSI_CONTROL_VECTORS_SHIFT: u16 = 4;
 /// MSI control: the address has 64 bits.
 pub const MSI_CONTROL_64BIT: u16 = 1 << 7;
 /// MSI control: vectors can be masked one by one.
 pub const MSI_CONTROL_MASKABLE: u16 = 1 << 8;
 /// MSI: message address (7.7.1.3); address and data take 6 bytes from here, or 10 with 64 bits.
 pub const MSI_ADDRESS: u16 = 4;
+/// MSI: size of the longest capability, bytes: a 64-bit address, and masks.
+pub const MSI_MOST_SIZE: u16 = 0x18;
 
 /// Capability ID of MSI-X (7.7.2).
 pub const CAPABILITY_MSIX: u8 = 0x11;

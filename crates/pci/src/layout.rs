@@ -86,6 +86,8 @@ pub struct MsiCapability {
     pub is_64bit: bool,
     /// Vectors can be masked one by one.
     pub maskable: bool,
+    /// How many vectors it has: 1, 2, 4, 8, 16 or 32.
+    pub vectors: u16,
 }
 
 /// MSI-X.

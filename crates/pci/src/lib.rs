@@ -1,7 +1,7 @@
 //! PCI configuration space as pure functions.
 //!
-//! Nothing here does I/O, keeps state or needs a device: bytes go in, facts come out. The crate
-//! answers five questions about a function that is passed through with vfio-pci:
+//! Nothing here does I/O or needs a device: bytes go in, facts come out. The crate
+//! answers six questions about a function that is passed through with vfio-pci:
 //!
 //! | module | question |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | [`write`](mod@write) | What does vfio-pci do on this config write: revoke, restore, reset? |
 //! | [`bars`] | Where did the guest put a BAR, and where would firmware put them all? |
 //! | [`emulated`] | What does a guest see at 00:00.0, where no device is passed through? |
+//! | [`msi`], [`msix`] | What has the guest written to the interrupt registers that vfio-pci does not take? |
 //!
 //! The authority for what a write does is the kernel, not the PCI specification:
 //! `drivers/vfio/pci/vfio_pci_config.c`, read at Linux 7.3.4. The doc comments name the function
@@ -36,6 +37,8 @@ pub mod bars;
 pub mod emulated;
 pub mod header;
 pub mod layout;
+pub mod msi;
+pub mod msix;
 pub mod windows;
 pub mod write;
 

@@ -16,7 +16,7 @@
 //! | PMCSR | capability + 4; bits 1:0 | 3: revoke. Then, whatever was written, restore if the function decodes | `vfio_pm_config_write`, which acts on pieces that *start* there, and `vfio_lock_and_set_power_state` |
 //! | DEVCTL | PCIe capability + 9; bit 7 | with DEVCAP.FLR: revoke, reset, restore if the function decodes | `vfio_exp_config_write`: any piece in the capability after which the shadow holds the bit; it is cleared at once, so only a piece covering this byte sets it |
 //! | AF control | AF capability + 4; bit 0 | with both AF FLR and TP: as DEVCTL | `vfio_af_config_write`, likewise |
-//! | MSI | control, address, data | kept in a shadow; the interrupt itself is set up by ioctl | `vfio_msi_config_write` |
+//! | MSI | control, address, data | kept in a shadow; the interrupt itself is set up by ioctl. A piece that touches control *or ends before it* (ID and pointer) has the shadow's control written to the hardware: the VMM lets none of it through ([`crate::msi`]) | `vfio_msi_config_write` |
 //! | MSI-X | anything | **dropped**: the capability has no write handler. The VMM emulates it | – |
 //! | gaps between capabilities, vendor-specific capabilities, DVSEC | anything | goes to the hardware as it is | `vfio_raw_config_write` |
 //! | other capabilities, the rest of extended config space | anything | nothing that revokes | – |

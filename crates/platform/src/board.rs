@@ -2,8 +2,10 @@
 //! but the CPUs. It is made of what a lane has opened, and given back in one go.
 
 use crate::bus::{Bus, Doorbell};
+use crate::console::Ends;
 use crate::faults::Faults;
 use crate::firmware::{self, FirmwareError};
+use crate::interrupts::{Interrupts, Routes, RoutesThere};
 use crate::map::{CONTROL_WORDS, MMIO64, OUTAGE_WORD_COUNT, OUTAGE_WORDS};
 use crate::memory::Ram;
 use crate::outsiders::Outsiders;
@@ -18,7 +20,6 @@ use barkeep_export::{
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
 use barkeep_planted::{Fault, is_planted};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,6 +67,7 @@ pub(crate) struct Seat {
     /// The number of its first window, over all devices.
     first_window: u64,
     pub(crate) outsiders: Outsiders,
+    interrupts: Arc<Interrupts>,
 }
 
 /// Gives the next pause, if there is to be one.
@@ -77,6 +79,7 @@ pub struct Board {
     ram: Arc<Ram>,
     space: Arc<dyn IoSpace>,
     pub(crate) seats: Vec<Seat>,
+    routes: RoutesThere,
     pub(crate) driver: Arc<Driver>,
     pub(crate) faults: Option<Faults>,
     administrator: Arc<dyn Administrator>,
@@ -99,9 +102,13 @@ impl Board {
         let BoardParts { journal, ram, space, slots, devices, faults, administrator, others, sleep, seconds } =
             parts;
         let (mut seats, mut count) = (Vec::new(), 0);
+        let routes = RoutesThere::default();
         for (name, function) in devices {
             let windows = function.windows().len() as u64;
-            seats.push(Seat { name, function, first_window: count, outsiders: Outsiders::default() });
+            let raw = Arc::clone(function.device());
+            let interrupts = Arc::new(Interrupts::new(raw, Arc::clone(&routes), journal.clone()));
+            let outsiders = Outsiders::default();
+            seats.push(Seat { name, function, first_window: count, outsiders, interrupts });
             count += windows;
         }
         if count > OUTAGE_WORD_COUNT {
@@ -122,6 +129,7 @@ impl Board {
             ram,
             space,
             seats,
+            routes,
             driver,
             faults,
             administrator,
@@ -148,11 +156,25 @@ impl Board {
         Ok(())
     }
 
+    /// Names the guest's interrupt controllers. Without them a guest may turn interrupts on, and gets
+    /// none; the journal says so.
+    pub fn deliver_interrupts(&self, routes: Arc<dyn Routes>) {
+        // Said once, by whoever makes the machine.
+        let _ = self.routes.set(routes);
+    }
+
+    /// The interrupts of a device.
+    pub fn interrupts(&self, device: u16) -> &Arc<Interrupts> {
+        &self.seats[usize::from(device)].interrupts
+    }
+
     /// What is behind its vCPUs' exits. `doorbell` is the probe's, if that is the guest;
-    /// `console` is where the serial port writes to.
-    pub fn bus(&self, doorbell: Option<Arc<dyn Doorbell>>, console: Box<dyn Write + Send>) -> Bus {
+    /// `console` are the serial port's ends.
+    pub fn bus(&self, doorbell: Option<Arc<dyn Doorbell>>, console: Ends) -> Bus {
         let functions = self.functions();
-        let root = PciRoot::new(functions.clone(), Arc::clone(&self.driver), self.journal.clone());
+        let interrupts = self.seats.iter().map(|seat| Arc::clone(&seat.interrupts)).collect();
+        let root =
+            PciRoot::new(functions.clone(), interrupts, Arc::clone(&self.driver), self.journal.clone());
         Bus::new(root, functions, Arc::clone(&self.driver), doorbell, console)
     }
 
@@ -282,6 +304,8 @@ impl Board {
 
     /// Gives up the device file, through the driver.
     pub fn close(&self, device: u16) {
+        // Eventfds and routes go before the file, while there is a device to tell.
+        self.interrupts(device).let_go();
         // Closing has no result; what went wrong around it is in the journal.
         let _ = self.driver.handle(device, Cause::CLOSE, (Actor::Vmm, 0));
     }

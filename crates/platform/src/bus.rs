@@ -1,17 +1,16 @@
-//! Where an exit of a vCPU goes: config space, serial port, the probe's doorbell, or a BAR
-//! that has no slot at this moment.
+//! Where an exit of a vCPU goes: config space, serial port, the probe's doorbell, a port for power, or a
+//! BAR that has no slot at this moment.
 
+use crate::console::{Console, Ends};
+use crate::interrupts::Interrupts;
 use crate::map;
-use crate::msix::MsixTable;
 use crate::pci_root::PciRoot;
+use crate::power::{PANIC_EVENTS, Wish};
 use barkeep_export::{Answer, Cause, Driver, Errno, Function, Phase, WindowId};
 use barkeep_journal::Actor;
 use barkeep_planted::{Fault, is_planted};
 use barkeep_probe::mailbox::{DOORBELL_EXCEPTION, DOORBELL_NEXT, DOORBELL_PANIC, DOORBELL_PORT};
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-use vm_superio::Trigger;
-use vm_superio::serial::{NoEvents, Serial};
+use std::sync::Arc;
 
 /// What a vCPU does after an exit was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +19,9 @@ pub enum Flow {
     Resume,
     /// This vCPU is done.
     Stop,
-    /// The guest asked for a reset or gave up.
+    /// The guest asks something of its machine.
+    Asks(Wish),
+    /// The guest gave up.
     GuestEnd(&'static str),
 }
 
@@ -31,22 +32,10 @@ pub trait Doorbell: Send + Sync {
     fn ring(&self, vcpu: usize) -> bool;
 }
 
-/// The serial port's interrupt line is not wired: the probe polls, and Linux consoles come
-/// with the interrupt controller's routing.
-struct NoInterrupt;
-
-impl Trigger for NoInterrupt {
-    type E = std::io::Error;
-
-    fn trigger(&self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// One passed-through function with what the VMM keeps of it.
 struct Seat {
     function: Arc<dyn Function>,
-    msix: Option<MsixTable>,
+    interrupts: Arc<Interrupts>,
 }
 
 /// Everything behind the vCPUs' exits.
@@ -55,7 +44,7 @@ pub struct Bus {
     seats: Vec<Seat>,
     driver: Arc<Driver>,
     doorbell: Option<Arc<dyn Doorbell>>,
-    serial: Mutex<Serial<NoInterrupt, NoEvents, Box<dyn Write + Send>>>,
+    console: Console,
 }
 
 /// A place in a BAR.
@@ -72,14 +61,16 @@ impl Bus {
         functions: Vec<Arc<dyn Function>>,
         driver: Arc<Driver>,
         doorbell: Option<Arc<dyn Doorbell>>,
-        console: Box<dyn Write + Send>,
+        console: Ends,
     ) -> Self {
-        let seat = |function: Arc<dyn Function>| {
-            let msix = function.layout().msix.map(MsixTable::new);
-            Seat { function, msix }
-        };
-        let serial = Mutex::new(Serial::new(NoInterrupt, console));
-        Self { root, seats: functions.into_iter().map(seat).collect(), driver, doorbell, serial }
+        let seat = |(device, function)| Seat { function, interrupts: Arc::clone(root.interrupts(device)) };
+        let (seats, console) = (functions.into_iter().enumerate().map(seat).collect(), Console::new(console));
+        Self { root, seats, driver, doorbell, console }
+    }
+
+    /// The serial port, for whoever types.
+    pub fn console(&self) -> &Console {
+        &self.console
     }
 
     /// The device whose config space is at a guest physical address.
@@ -114,15 +105,15 @@ impl Bus {
     /// What the VMM itself emulates of the functions is as after power-on.
     pub fn reset(&self) {
         self.root.reset();
-        self.seats.iter().filter_map(|seat| seat.msix.as_ref()).for_each(MsixTable::reset);
     }
 
     /// A read from an I/O port.
     pub fn port_read(&self, port: u16, bytes: &mut [u8]) {
         bytes.fill(0xff);
         if map::SERIAL.contains(&port) && bytes.len() == 1 {
-            let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
-            bytes[0] = serial.read((port - map::SERIAL.start) as u8);
+            bytes[0] = self.console.read((port - map::SERIAL.start) as u8);
+        } else if port == map::PANIC_PORT && bytes.len() == 1 {
+            bytes[0] = PANIC_EVENTS;
         } else if map::PCI_CONFIG_ADDRESS.contains(&port) || map::PCI_CONFIG_DATA.contains(&port) {
             self.root.port_read(port, bytes);
         }
@@ -134,13 +125,21 @@ impl Bus {
             return self.ring(bytes, vcpu);
         }
         if map::SERIAL.contains(&port) && bytes.len() == 1 {
-            let mut serial = self.serial.lock().unwrap_or_else(PoisonError::into_inner);
-            // The console's own errors are the terminal's, and not the guest's to know.
-            let _ = serial.write((port - map::SERIAL.start) as u8, bytes[0]);
+            self.console.write((port - map::SERIAL.start) as u8, bytes[0]);
+        } else if let Some(wish) = self.wish(port, bytes) {
+            return Flow::Asks(wish);
         } else if map::PCI_CONFIG_ADDRESS.contains(&port) || map::PCI_CONFIG_DATA.contains(&port) {
             self.root.port_write(port, bytes, vcpu);
         }
         Flow::Resume
+    }
+
+    /// The probe asks for nothing, and what it writes anywhere is a test.
+    fn wish(&self, port: u16, bytes: &[u8]) -> Option<Wish> {
+        match (&self.doorbell, bytes) {
+            (None, [value]) => Wish::of(port, *value),
+            _ => None,
+        }
     }
 
     fn ring(&self, bytes: &[u8], vcpu: u16) -> Flow {
@@ -210,14 +209,11 @@ impl Bus {
             }
             return;
         }
-        match &seat.msix {
-            Some(msix) if msix.covers(place.bar, place.offset) => msix.read(place.bar, place.offset, bytes),
-            _ => {
-                if let Err(errno) = seat.function.region_read(place.bar, place.offset, bytes) {
-                    bytes.fill(0xff);
-                    self.refused(place, errno);
-                }
-            }
+        if seat.interrupts.covers(place.bar, place.offset) {
+            seat.interrupts.read(place.bar, place.offset, bytes);
+        } else if let Err(errno) = seat.function.region_read(place.bar, place.offset, bytes) {
+            bytes.fill(0xff);
+            self.refused(place, errno);
         }
     }
 
@@ -226,14 +222,11 @@ impl Bus {
         if !self.ask_device(place) {
             return;
         }
-        match &seat.msix {
-            Some(msix) if msix.covers(place.bar, place.offset) => msix.write(place.bar, place.offset, bytes),
+        if seat.interrupts.covers(place.bar, place.offset) {
+            seat.interrupts.write(place.bar, place.offset, bytes);
+        } else if let Err(errno) = seat.function.region_write(place.bar, place.offset, bytes) {
             // A function that does not decode takes no writes: they vanish, as PCI says.
-            _ => {
-                if let Err(errno) = seat.function.region_write(place.bar, place.offset, bytes) {
-                    self.refused(place, errno);
-                }
-            }
+            self.refused(place, errno);
         }
     }
 }

@@ -3,7 +3,8 @@
 //! (`barkeep-vmm`) and simulated ones (`barkeep-sim`) stand on it alike.
 //!
 //! * [`board`]: a VM's RAM, devices and driver, joined; what the bus and a scenario act on.
-//! * [`bus`]: where an access goes that meets no memory; [`pci_root`] and [`msix`] behind it.
+//! * [`bus`]: where an access goes that meets no memory; [`pci_root`], [`interrupts`], [`console`] and [`power`]
+//!   behind it.
 //! * [`faults`]: the IOMMU's fault records, followed; [`outsiders`]: others who hold a device's
 //!   file, and the kernel that wants it back.
 //! * [`efault`]: what a vCPU does when the memory behind a slot is not there.
@@ -12,15 +13,17 @@
 
 pub mod board;
 pub mod bus;
+pub mod console;
 pub mod efault;
 pub mod faults;
 pub mod firmware;
+pub mod interrupts;
 pub mod map;
 pub mod memory;
-pub mod msix;
 pub mod outsiders;
 pub mod pci_root;
 mod places;
+pub mod power;
 mod reboot;
 pub mod second;
 

@@ -138,6 +138,7 @@ impl Board {
     /// Gives a device up because the kernel wants it back.
     pub fn release(&self, device: u16) {
         if !self.driver().keeper(device).closed() {
+            self.interrupts(device).let_go();
             // Giving up has no result; what went wrong around it is in the journal.
             let _ = self.driver().handle(device, Cause::REMOVE, (Actor::Vmm, 0));
         }

@@ -1,6 +1,7 @@
 //! Config space: ECAM and mechanism #1 in front of a host bridge and the passed-through
 //! functions, each on a device number of its own on bus 0.
 
+use crate::interrupts::Interrupts;
 use crate::map;
 use barkeep_export::{Cause, Driver, Errno, Function};
 use barkeep_journal::{Actor, Event, Journal, Kind};
@@ -8,18 +9,18 @@ use barkeep_pci::emulated::HostBridge;
 use barkeep_pci::header;
 use barkeep_pci::write::ConfigWrite;
 use barkeep_planted::{Fault, is_planted};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The PCI root complex of a VM.
 pub struct PciRoot {
     bridge: Mutex<HostBridge>,
     functions: Vec<Arc<dyn Function>>,
+    interrupts: Vec<Arc<Interrupts>>,
     driver: Arc<Driver>,
     journal: Journal,
     /// CONFIG_ADDRESS of mechanism #1.
     address: AtomicU32,
-    interrupts_told: AtomicBool,
 }
 
 /// What an address names.
@@ -30,15 +31,25 @@ enum Target {
 }
 
 impl PciRoot {
-    /// A root with the functions in the order of the driver's devices.
-    pub fn new(functions: Vec<Arc<dyn Function>>, driver: Arc<Driver>, journal: Journal) -> Self {
+    /// A root with the functions, and their interrupts, in the order of the driver's devices.
+    pub fn new(
+        functions: Vec<Arc<dyn Function>>,
+        interrupts: Vec<Arc<Interrupts>>,
+        driver: Arc<Driver>,
+        journal: Journal,
+    ) -> Self {
         let bridge = Mutex::new(HostBridge::default());
-        let (address, interrupts_told) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { bridge, functions, driver, journal, address, interrupts_told }
+        Self { bridge, functions, interrupts, driver, journal, address: AtomicU32::new(0) }
     }
 
-    /// The bridge and the address port are as after power-on.
+    /// The interrupts of a passed-through function.
+    pub fn interrupts(&self, device: usize) -> &Arc<Interrupts> {
+        &self.interrupts[device]
+    }
+
+    /// The bridge, the address port and the functions' interrupt registers are as after power-on.
     pub fn reset(&self) {
+        self.interrupts.iter().for_each(|interrupts| interrupts.reset());
         *self.bridge.lock().unwrap_or_else(PoisonError::into_inner) = HostBridge::default();
         self.address.store(0, Ordering::Relaxed);
     }
@@ -122,10 +133,12 @@ impl PciRoot {
             }
             Target::Function(device) => {
                 // A function in reset gives no answer; nobody waits for its 100 ms.
-                if !self.driver.resetting(device as u16)
-                    && self.functions[device].config_read(register, bytes).is_err()
-                {
-                    bytes.fill(0xff);
+                if self.driver.resetting(device as u16) {
+                    return;
+                }
+                match self.functions[device].config_read(register, bytes) {
+                    Ok(()) => self.interrupts[device].config_read(register, bytes),
+                    Err(_) => bytes.fill(0xff),
                 }
             }
             Target::Nobody => {}
@@ -155,12 +168,15 @@ impl PciRoot {
     fn function_write(&self, device: usize, write: &ConfigWrite, vcpu: u16) {
         let astray = is_planted(Fault::WrongFunction) && write.offset == header::COMMAND;
         let device = if astray { 0 } else { device };
+        // The interrupt registers are the guest's alone; what else is in the dword goes on.
+        let Some(write) = self.interrupts[device].config_write(write) else {
+            return;
+        };
         let function = &self.functions[device];
-        let result = self.driver.write(device as u16, &**function, write, (Actor::Vcpu, vcpu));
+        let result = self.driver.write(device as u16, &**function, &write, (Actor::Vcpu, vcpu));
         if let Err(errno) = result {
-            self.failed(device, write, errno);
+            self.failed(device, &write, errno);
         }
-        self.tell_interrupts(device, write);
     }
 
     /// A config write that failed leaves the kernel's idea of the registers half done: the
@@ -180,21 +196,6 @@ impl PciRoot {
         self.journal.emit(event);
         // Its own failures are in the journal.
         let _ = self.driver.handle(device as u16, Cause::SUSPECT, (Actor::Vmm, 0));
-    }
-
-    /// Interrupts of passed-through functions are not delivered yet; said once.
-    fn tell_interrupts(&self, device: usize, write: &ConfigWrite) {
-        let layout = self.functions[device].layout();
-        // MSI's enable bit is bit 0 of the control's low byte, MSI-X's bit 7 of the high one.
-        let msi = layout.msi.as_ref().map(|msi| (msi.offset + header::MSI_CONTROL, 0x01));
-        let msix = layout.msix.as_ref().map(|msix| (msix.offset + header::MSIX_CONTROL + 1, 0x80));
-        let enables = |(at, bit)| write.iter().any(|(offset, value)| offset == at && value & bit != 0);
-        if msi.into_iter().chain(msix).any(enables) && !self.interrupts_told.swap(true, Ordering::Relaxed) {
-            let event = Event::new(Kind::Degraded, Actor::Vmm)
-                .device(self.functions[device].address())
-                .text("the guest enables MSI or MSI-X, which are not delivered yet");
-            self.journal.emit(event);
-        }
     }
 }
 

@@ -91,6 +91,13 @@ impl<W: Write> Timeline<W> {
             | Kind::Expect => self.handled(event),
             Kind::Landed | Kind::NotLanded | Kind::Faulted => self.dma(event),
             Kind::Administer | Kind::Hold | Kind::Request | Kind::DeviceError => self.outside(event),
+            Kind::Interrupts => {
+                let what = match event.value.unwrap_or(0) {
+                    0 => format!("{}  {} off", self.names.full(event.device), event.text),
+                    count => format!("{}  {} on, {count} vectors", self.names.full(event.device), event.text),
+                };
+                self.told(event, Tone::Quiet, &what)
+            }
             Kind::Action => self.action(event),
             Kind::Expectation => self.expectation(event),
             Kind::Mark => self.whole(event, Tone::Quiet, &format!("mark  {}", event.text)),

@@ -2,21 +2,26 @@
 
 use crate::holders;
 use crate::host::{CONTEXT, Holding, SPACE, SimHost, State, errno};
+use crate::interrupts::Interrupts;
 use crate::parts;
-use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice, WindowId};
+use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice, VectorCount, WindowId};
 use barkeep_journal::DeviceAddress;
 use barkeep_model::kernel::{Call, CpuTarget, ExportId, FileId};
 use barkeep_model::op::PAGE;
+use barkeep_pci::header::MSIX_ENTRY_SIZE;
 use barkeep_pci::layout::{BarKind, Layout};
+use barkeep_pci::msi::Mechanism;
 use barkeep_pci::windows::Window;
 use barkeep_pci::write::ConfigWrite;
-use std::sync::{Arc, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vmm_sys_util::eventfd::EventFd;
 
 /// A device of a [`SimHost`]; after [`RawDevice::close`] every access is ENODEV.
 pub struct SimDevice {
     host: Arc<SimHost>,
     number: usize,
     layout: Layout,
+    interrupts: Mutex<Interrupts>,
 }
 
 impl SimDevice {
@@ -45,7 +50,16 @@ impl SimDevice {
         state.files[number] = Some(file);
         let layout = state.kernel.layout(number).clone();
         drop(state);
-        Ok(Self { host: Arc::clone(host), number, layout })
+        Ok(Self { host: Arc::clone(host), number, layout, interrupts: Mutex::default() })
+    }
+
+    /// The device signals a vector, as if it had a reason; gives whether anybody is told.
+    pub fn raise(&self, vector: u16) -> bool {
+        self.interrupts().raise(vector)
+    }
+
+    fn interrupts(&self) -> MutexGuard<'_, Interrupts> {
+        self.interrupts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Exports a window as a dma-buf of its own, and keeps it for the I/O address space.
@@ -164,6 +178,32 @@ impl RawDevice for SimDevice {
         Err(Errno::INVAL)
     }
 
+    fn vectors(&self, mechanism: Mechanism) -> VectorCount {
+        let most = match mechanism {
+            Mechanism::Msi => self.layout.msi.map_or(0, |msi| msi.vectors),
+            Mechanism::MsiX => self.layout.msix.map_or(0, |msix| (msix.table.size / MSIX_ENTRY_SIZE) as u16),
+        };
+        VectorCount { most, grows: mechanism == Mechanism::MsiX }
+    }
+
+    /// Signals nobody ever: none of the simulated devices has anything to interrupt for, but
+    /// [`Self::raise`].
+    fn set_vectors(
+        &self,
+        mechanism: Mechanism,
+        first: u16,
+        events: &[Option<&EventFd>],
+    ) -> Result<(), Errno> {
+        self.host.lock().file(self.number)?;
+        let most = self.vectors(mechanism).most;
+        self.interrupts().set(mechanism, most, first, events)
+    }
+
+    fn disable_vectors(&self, mechanism: Mechanism) -> Result<(), Errno> {
+        self.host.lock().file(self.number)?;
+        self.interrupts().disable(mechanism)
+    }
+
     fn take_request(&self) -> bool {
         std::mem::take(&mut self.host.lock().requests[self.number])
     }
@@ -185,6 +225,8 @@ impl RawDevice for SimDevice {
             std::mem::take(&mut state.maps).into_iter().partition(|map| map.device == self.number);
         state.maps = others;
         drop(state);
+        // With the file the kernel gives up its eventfds (`vfio_pci_core_disable`).
+        *self.interrupts() = Interrupts::default();
         let own: Vec<crate::cpu::Map> = own;
         for map in own {
             // Neither can fail: both are there.

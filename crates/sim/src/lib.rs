@@ -21,6 +21,7 @@ mod engine;
 pub mod guest;
 mod holders;
 pub mod host;
+mod interrupts;
 pub mod operations;
 pub mod options;
 pub mod parts;

@@ -1,13 +1,15 @@
 //! One vfio-pci device: opened, described, read, written, exported, closed.
 
 use crate::holders;
+use crate::interrupts;
 use crate::signals::Signals;
 use crate::space::{Space, SpaceError};
 use crate::sys::{self, HostMapping};
 use crate::sysfs::{self, NotUsable};
-use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice};
+use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice, VectorCount};
 use barkeep_journal::DeviceAddress;
 use barkeep_pci::layout::{BarKind, Layout, LayoutError};
+use barkeep_pci::msi::Mechanism;
 use barkeep_pci::windows::Window;
 use barkeep_planted::{Fault, is_planted};
 use std::fs::File;
@@ -15,6 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use vfio_bindings::bindings::vfio::{VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_ERR_IRQ_INDEX};
 use vfio_ioctls::{VfioDevice, VfioError, VfioRegionDmaRange};
+use vmm_sys_util::eventfd::EventFd;
 
 /// Bytes of config space that are read at the most.
 const CONFIG_SIZE: usize = 4096;
@@ -257,6 +260,24 @@ impl RawDevice for Device {
     fn signal_error(&self) -> Result<(), Errno> {
         // Its error has no errno; all it can be here is that there is no such interrupt.
         self.with(|open| open.device.trigger_irq(VFIO_PCI_ERR_IRQ_INDEX, 0).map_err(|_| Errno::INVAL))
+    }
+
+    fn vectors(&self, mechanism: Mechanism) -> VectorCount {
+        let none = VectorCount { most: 0, grows: false };
+        self.with(|open| Ok(interrupts::vectors(&open.device, mechanism))).unwrap_or(none)
+    }
+
+    fn set_vectors(
+        &self,
+        mechanism: Mechanism,
+        first: u16,
+        events: &[Option<&EventFd>],
+    ) -> Result<(), Errno> {
+        self.with(|open| interrupts::set(&open.file, mechanism, first, events))
+    }
+
+    fn disable_vectors(&self, mechanism: Mechanism) -> Result<(), Errno> {
+        self.with(|open| interrupts::disable(&open.file, mechanism))
     }
 
     fn take_request(&self) -> bool {

@@ -3,6 +3,7 @@
 //! * [`space`]: the I/O address space (IOAS) all devices of a VM share, an importer.
 //! * [`device`]: one vfio-pci device: config space, regions, exports.
 //! * [`faults`]: what the IOMMU refused.
+//! * `interrupts`: MSI and MSI-X of a device, by eventfds.
 //! * [`signals`]: what the kernel tells of a device by eventfds.
 //! * [`holders`]: what else keeps a device file or a dma-buf open.
 //! * [`administrator`]: what somebody outside does to devices through sysfs.
@@ -16,6 +17,7 @@ pub mod signals;
 pub mod space;
 pub mod sysfs;
 
+mod interrupts;
 mod sys;
 
 pub use administrator::Sysfs;

@@ -8,12 +8,14 @@ use std::os::fd::AsRawFd;
 use vfio_bindings::bindings::vfio::{
     VFIO_BASE, VFIO_DEVICE_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
     VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
-    VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_SET, VFIO_TYPE, vfio_device_feature,
-    vfio_device_low_power_entry_with_wakeup, vfio_pci_hot_reset,
+    VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_SET, VFIO_IRQ_SET_ACTION_TRIGGER,
+    VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE, VFIO_TYPE, vfio_device_feature,
+    vfio_device_low_power_entry_with_wakeup, vfio_irq_set, vfio_pci_hot_reset,
 };
-use vmm_sys_util::ioctl::{ioctl, ioctl_with_mut_ptr, ioctl_with_mut_ref};
+use vmm_sys_util::ioctl::{ioctl, ioctl_with_mut_ptr, ioctl_with_mut_ref, ioctl_with_ptr};
 use vmm_sys_util::ioctl_io_nr;
 
+ioctl_io_nr!(VFIO_DEVICE_SET_IRQS, VFIO_TYPE.into(), VFIO_BASE + 10);
 ioctl_io_nr!(VFIO_DEVICE_RESET, VFIO_TYPE.into(), VFIO_BASE + 11);
 ioctl_io_nr!(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_TYPE.into(), VFIO_BASE + 12);
 ioctl_io_nr!(VFIO_DEVICE_PCI_HOT_RESET, VFIO_TYPE.into(), VFIO_BASE + 13);
@@ -57,6 +59,32 @@ pub(crate) fn hot_reset(device: &File) -> Result<(), Errno> {
 const HOT_RESET_HEAD: usize = 3;
 /// Words of one `struct vfio_pci_dependent_device`.
 const HOT_RESET_MEMBER: usize = 2;
+/// Words of `vfio_irq_set` before its data: argsz, flags, index, start, count.
+const IRQ_SET_HEAD: usize = size_of::<vfio_irq_set>() / size_of::<u32>();
+
+/// `VFIO_DEVICE_SET_IRQS` with `ACTION_TRIGGER`: eventfds (-1 for none) from vector `start` on; without
+/// any, the whole index is turned off. `VfioDevice::enable_irq` begins at 0 and swallows the errno.
+///
+/// # Errors
+/// The errno of the ioctl, and ENOSPC for a positive answer: that many vectors are all the host has
+/// (`vfio_msi_enable`), and nothing was turned on.
+pub(crate) fn set_irqs(device: &File, index: u32, start: u32, fds: &[i32]) -> Result<(), Errno> {
+    let data = if fds.is_empty() { VFIO_IRQ_SET_DATA_NONE } else { VFIO_IRQ_SET_DATA_EVENTFD };
+    let mut words = vec![0u32; IRQ_SET_HEAD];
+    words.extend(fds.iter().map(|fd| fd.cast_unsigned()));
+    words[0] = size_of_val(words.as_slice()) as u32;
+    words[1] = data | VFIO_IRQ_SET_ACTION_TRIGGER;
+    words[2] = index;
+    words[3] = start;
+    words[4] = fds.len() as u32;
+    // SAFETY: argsz is the size of what is passed, and as many descriptors follow as are counted.
+    match unsafe { ioctl_with_ptr(device, VFIO_DEVICE_SET_IRQS(), words.as_ptr()) } {
+        0 => Ok(()),
+        1.. => Err(Errno::NOSPC),
+        _ => Err(last_errno()),
+    }
+}
+
 /// A bus has no more functions than this.
 const FUNCTIONS: usize = 256;
 

@@ -16,9 +16,7 @@ pub enum NotUsable {
     NotThere(DeviceAddress),
     /// Bound to another driver, or to none.
     #[error(
-        "{address} is bound to {}, not to vfio-pci; bind it with: \
-         echo vfio-pci > {PCI_DEVICES}/{address}/driver_override && \
-         echo {address} > /sys/bus/pci/drivers_probe (after unbinding its driver)",
+        "{address} is bound to {}, not to vfio-pci; `barkeep bind {address}` gives it to that",
         driver.as_deref().unwrap_or("no driver")
     )]
     NotBound {
@@ -48,8 +46,9 @@ pub fn usable(address: DeviceAddress) -> Result<PathBuf, NotUsable> {
     if !driver.as_deref().is_some_and(|d| d == "vfio-pci" || d.ends_with("-vfio-pci")) {
         return Err(NotUsable::NotBound { address, driver });
     }
-    let mut entries = fs::read_dir(folder.join("vfio-dev")).into_iter().flatten();
-    if entries.next().is_none() {
+    // Without CONFIG_VFIO_DEVICE_CDEV there is an entry all the same, and it has no device number.
+    let mut entries = fs::read_dir(folder.join("vfio-dev")).into_iter().flatten().flatten();
+    if !entries.any(|entry| entry.path().join("dev").exists()) {
         return Err(NotUsable::NoCharacterDevice(address));
     }
     Ok(folder)

@@ -11,10 +11,12 @@ pub mod kvm_vfio;
 pub mod machine;
 pub mod probe_link;
 mod registers;
+pub mod routing;
 pub mod slots;
 pub mod vcpu;
 
 pub use kvm_vfio::KvmVfio;
 pub use machine::{Machine, MachineError, Parts, Shell, kvm_is_here};
 pub use probe_link::{ProbeError, ProbeLink};
+pub use routing::Routing;
 pub use slots::Slots;

@@ -1,13 +1,16 @@
 //! A whole machine: made, started, stopped.
 
-use crate::boot::{self, BootError};
+use crate::boot;
 use crate::gate::Gate;
 use crate::probe_link::ProbeLink;
 use crate::registers::Registers;
+use crate::routing::Routing;
 use crate::slots::Slots;
 use crate::vcpu::{Reset, Vcpu, VcpuEnd};
+use barkeep_boot::{BootError, Entry, Guest};
 use barkeep_export::Errno;
 use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_platform::console::{Console, Ends, Line};
 use barkeep_platform::firmware::FirmwareError;
 use barkeep_platform::{Board, Bus, Doorbell, Ram, map};
 use kvm_bindings::KVM_MAX_CPUID_ENTRIES;
@@ -17,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 /// Why there is no machine.
@@ -104,6 +107,13 @@ pub struct Parts {
     pub console: Box<dyn Write + Send>,
 }
 
+impl Parts {
+    /// Whether the guest has interrupts: the probe polls.
+    fn has_interrupts(&self) -> bool {
+        self.probe.is_none()
+    }
+}
+
 /// A machine that runs.
 pub struct Machine {
     threads: Mutex<Vec<JoinHandle<VcpuEnd>>>,
@@ -113,20 +123,7 @@ pub struct Machine {
     ended: EventFd,
     board: Arc<Board>,
     bus: Arc<Bus>,
-    guest: Image,
-}
-
-/// What the guest is loaded from.
-struct Image {
-    bytes: Vec<u8>,
-    cmdline: String,
-}
-
-impl Image {
-    /// Loads it, and writes what it is booted with; gives its entry point.
-    fn load(&self, ram: &Ram) -> Result<u64, BootError> {
-        boot::load(ram, &self.bytes, &self.cmdline)
-    }
+    guest: Guest,
 }
 
 impl Shell {
@@ -134,12 +131,14 @@ impl Shell {
     ///
     /// # Errors
     /// See [`MachineError`].
-    pub fn start(self, parts: Parts, image: &[u8], cmdline: &str) -> Result<Machine, MachineError> {
+    pub fn start(self, parts: Parts, guest: Guest) -> Result<Machine, MachineError> {
+        let line = if parts.has_interrupts() { Some(self.line(map::SERIAL_GSI)?) } else { None };
         let Parts { board, probe, vcpus, console } = parts;
         board.start()?;
-        let guest = Image { bytes: image.to_vec(), cmdline: cmdline.to_owned() };
+        board.deliver_interrupts(Arc::new(Routing::new(Arc::clone(&self.vm))));
         let entry = guest.load(board.ram())?;
-        let bus = Arc::new(board.bus(probe.clone().map(|link| link as Arc<dyn Doorbell>), console));
+        let doorbell = probe.clone().map(|link| link as Arc<dyn Doorbell>);
+        let bus = Arc::new(board.bus(doorbell, Ends { output: console, line }));
         let (stop, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Gate::default()));
         let ended = EventFd::new(0).map_err(|e| MachineError::Start("an event", e))?;
         handle_kicks()?;
@@ -172,7 +171,15 @@ impl Shell {
         Ok(Machine { threads: Mutex::new(threads), stop, gate, probe, ended, board, bus, guest })
     }
 
-    fn vcpu(&self, index: u16, entry: u64) -> Result<VcpuFd, MachineError> {
+    /// An interrupt line, by its number at the I/O interrupt controller: an edge, each time it is raised.
+    fn line(&self, gsi: u32) -> Result<Line, MachineError> {
+        let event = EventFd::new(EFD_NONBLOCK).map_err(|e| MachineError::Start("an event", e))?;
+        self.vm.register_irqfd(&event, gsi).map_err(|e| MachineError::Make("an interrupt line", e))?;
+        // Only fails when as many edges wait as the counter can hold: one more is none.
+        Ok(Box::new(move || drop(event.write(1))))
+    }
+
+    fn vcpu(&self, index: u16, entry: Entry) -> Result<VcpuFd, MachineError> {
         let make = |what| move |e| MachineError::Make(what, e);
         let fd = self.vm.create_vcpu(index.into()).map_err(make("a vCPU"))?;
         let mut cpuid = self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(make("a CPUID"))?;
@@ -186,17 +193,23 @@ impl Shell {
             }
         }
         fd.set_cpuid2(&cpuid).map_err(make("a vCPU with its CPUID"))?;
+        boot::set_memory_type(&fd).map_err(make("a vCPU's memory type"))?;
         if index == 0 {
-            boot::set_registers(&fd, entry)?;
+            boot::set_registers(&fd, entry).map_err(make("the first vCPU's registers"))?;
         }
         Ok(fd)
     }
 }
 
 impl Machine {
-    /// Readable once a vCPU has come to an end that nobody asked for.
+    /// Readable once a vCPU has come to an end that nobody asked it for.
     pub fn ended(&self) -> &EventFd {
         &self.ended
+    }
+
+    /// The serial port.
+    pub fn console(&self) -> &Console {
+        self.bus.console()
     }
 
     /// Resets all of it: the vCPUs stop wherever they are, the devices are reset and set up as
@@ -241,6 +254,7 @@ impl Machine {
     /// Stops every vCPU and waits for it; gives how each ended.
     pub fn stop(&self) -> Vec<VcpuEnd> {
         self.stop.store(true, Ordering::Release);
+        self.bus.console().close();
         if let Some(probe) = &self.probe {
             probe.hang_up();
         }
@@ -266,12 +280,16 @@ fn kick(threads: &[JoinHandle<VcpuEnd>]) {
 
 fn run_and_tell(vcpu: Vcpu, index: u16, journal: &Journal, told: &EventFd) -> VcpuEnd {
     let end = vcpu.run();
-    if let VcpuEnd::GuestEnd(why) | VcpuEnd::Failed(why) = &end {
-        let event = Event::new(Kind::Degraded, Actor::Vcpu).index(index).text(format!("vCPU ended: {why}"));
-        journal.emit(event);
-        // Only fails when the counter is full, and then it is readable already.
-        let _ = told.write(1);
+    match &end {
+        VcpuEnd::Stopped => return end,
+        VcpuEnd::Asked(_) => {}
+        VcpuEnd::GuestEnd(why) | VcpuEnd::Failed(why) => {
+            let event = Event::new(Kind::Degraded, Actor::Vcpu).index(index);
+            journal.emit(event.text(format!("vCPU ended: {why}")));
+        }
     }
+    // Only fails when the counter is full, and then it is readable already.
+    let _ = told.write(1);
     end
 }
 

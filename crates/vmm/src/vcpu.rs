@@ -7,6 +7,7 @@ use barkeep_export::Driver;
 use barkeep_journal::{Actor, Event, Journal, Kind};
 use barkeep_planted::{Fault, is_planted};
 use barkeep_platform::efault::{self, Efaults};
+use barkeep_platform::power::Wish;
 use barkeep_platform::{Bus, Flow};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ const INTERNAL_ERRORS_BORNE: u64 = 64;
 pub enum VcpuEnd {
     /// Asked to.
     Stopped,
+    /// The guest asked its machine for something.
+    Asked(Wish),
     /// The guest did something that ends it.
     GuestEnd(String),
     /// KVM failed in a way nothing can be made of.
@@ -147,6 +150,7 @@ impl Vcpu {
             VcpuExit::IoOut(port, bytes) => match bus.port_write(port, bytes, index) {
                 Flow::Resume => {}
                 Flow::Stop => return Next::End(VcpuEnd::Stopped),
+                Flow::Asks(wish) => return Next::End(VcpuEnd::Asked(wish)),
                 Flow::GuestEnd(why) => return Next::End(VcpuEnd::GuestEnd(why.into())),
             },
             // A fault with an address, where KVM says so instead of EFAULT.

@@ -110,6 +110,8 @@ fn msi(image: Image<'_>, offset: u16) -> MsiCapability {
         offset,
         is_64bit: control & header::MSI_CONTROL_64BIT != 0,
         maskable: control & header::MSI_CONTROL_MASKABLE != 0,
+        // 6 and 7 are reserved.
+        vectors: 1 << ((control & header::MSI_CONTROL_MOST) >> header::MSI_CONTROL_MOST_SHIFT).min(5),
     }
 }
 

@@ -15,7 +15,7 @@ fn a_card_is_read_whole() {
     assert_eq!(card.af, Some(AfCapability { offset, flr }));
     let pm = PmCapability { offset: 0x40, no_soft_reset: true };
     assert_eq!(card.pm, Some(pm));
-    let msi = MsiCapability { offset: 0x50, is_64bit: true, maskable: true };
+    let msi = MsiCapability { offset: 0x50, is_64bit: true, maskable: true, vectors: 1 };
     assert_eq!(card.msi, Some(msi));
 }
 

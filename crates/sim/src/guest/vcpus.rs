@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use barkeep_export::{Errno, Function};
 use barkeep_journal::{Actor, Event, Kind};
 use barkeep_planted::{Fault, is_planted};
+use barkeep_platform::console::Ends;
 use barkeep_platform::efault::{self, Efaults};
 use barkeep_platform::{Board, Bus};
 use barkeep_probe::simulated::{Again, Job, Memory, Probe, Step};
@@ -90,7 +91,7 @@ impl Guest {
     /// A guest of so many vCPUs, each waiting for its first command. `slots` are the board's.
     pub fn new(board: Arc<Board>, slots: Arc<Slots>, vcpus: u16, console: Box<dyn Write + Send>) -> Self {
         // Commands and answers need no doorbell here.
-        let bus = board.bus(None, console);
+        let bus = board.bus(None, Ends { output: console, line: None });
         let vcpus: Vec<Vcpu> = std::iter::repeat_with(Vcpu::default).take(vcpus.into()).collect();
         let state = Mutex::new(State { probe: Probe::new(vcpus.len()), vcpus });
         Self { board, bus, slots, state }
