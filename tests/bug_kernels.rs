@@ -6,12 +6,11 @@ mod common;
 
 use common::bench::Bench;
 use common::storms::{found, kernel_reports, record};
-use common::{gate, journal::Journal};
+use common::{gate, journal::Journal, storms};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
 
-const PAGE: &str = include_str!("../docs/sensitivity.md");
 /// Resets until a bug has to be found.
 const RESETS: &str = "200";
 
@@ -24,15 +23,13 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-    let row = |line: &'static str| match cells(line)[..] {
-        [kernel, _what, _order, breaks, storm, _found] if kernel.starts_with("`bug-") => {
-            Some(Row { kernel: kernel.trim_matches('`'), breaks, storm: storm.trim_matches('`') })
+    let row = |cells: Vec<&'static str>| match cells[..] {
+        [kernel, _what, _order, breaks, storm, _found] => {
+            Row { kernel: kernel.trim_matches('`'), breaks, storm: storm.trim_matches('`') }
         }
-        _ => None,
+        _ => panic!("{cells:?}"),
     };
-    let section = PAGE.split("## Kernels").nth(1).expect("the section on kernels");
-    section.split("\n## ").next().unwrap().lines().filter_map(row).collect()
+    storms::rows("## Kernels").into_iter().map(row).collect()
 }
 
 /// As `scripts/test` names it.

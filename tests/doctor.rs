@@ -3,14 +3,12 @@
 mod common;
 
 use common::bench::{Bench, Ran};
-use common::gate;
+use common::{EDU, NVME, gate};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const NVME: &str = "0000:00:03.0";
-const EDU: &str = "0000:00:04.0";
 const IGB: &str = "0000:00:05.0";
 
 /// Devices with the drivers the kernel gives them, or none.

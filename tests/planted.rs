@@ -7,13 +7,12 @@ mod common;
 use common::bench::{Bench, Ran};
 use common::gate;
 use common::journal::Journal;
-use serde_json::Value;
+use common::storms::{self, record};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-const PAGE: &str = include_str!("../docs/sensitivity.md");
 const VARIABLE: &str = "BARKEEP_PLANT";
 /// Resets until a fault has to be found. It takes lane model a second, kvm half a minute.
 const RESETS: &str = "3000";
@@ -32,15 +31,13 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
-    let row = |line: &'static str| match cells(line)[..] {
-        [fault, _what, _order, breaks, storm, lane, _found] if fault.starts_with('`') => {
-            Some(Row { fault: fault.trim_matches('`'), breaks, storm: storm.trim_matches('`'), lane })
+    let row = |cells: Vec<&'static str>| match cells[..] {
+        [fault, _what, _order, breaks, storm, lane, _found] => {
+            Row { fault: fault.trim_matches('`'), breaks, storm: storm.trim_matches('`'), lane }
         }
-        _ => None,
+        _ => panic!("{cells:?}"),
     };
-    let section = PAGE.split("## Barkeep's own code").nth(1).expect("the section on Barkeep's own code");
-    section.split("\n## ").next().unwrap().lines().filter_map(row).collect()
+    storms::rows("## Barkeep's own code").into_iter().map(row).collect()
 }
 
 /// The build with faults, made beside the ordinary one so that both stay built.
@@ -73,32 +70,17 @@ fn storm(bench: &Bench, fault: Option<&str>, words: &[&str]) -> Ran {
     bench.run(command)
 }
 
-fn told(bench: &Bench) -> Value {
-    serde_json::from_str(&bench.read("out/storm.json")).expect("a storm.json")
-}
-
-/// How it failed, by its last episode: what is broken, and after how many resets of the storm.
+/// After how many resets of the storm its last episode broke what it was to break. The storm's results and
+/// the journal say what was planted.
 fn found(bench: &Bench, row: &Row) -> u64 {
-    let storm = told(bench);
+    let storm = record(bench);
     let version = storm["header"]["version"].as_str().unwrap();
     assert!(version.contains(row.fault), "the results say what was planted: {version}");
-    let episodes = storm["episodes"].as_array().unwrap();
-    let (last, before) = episodes.split_last().expect("an episode");
-    let findings = last["findings"].as_array().unwrap();
-    let finding = findings.iter().find(|finding| finding["invariant"] == row.breaks);
-    let finding = finding.unwrap_or_else(|| panic!("{row:?}: {findings:?}"));
-    let journal = Journal::read(Path::new(last["artefacts"]["journal"].as_str().unwrap()));
+    let found = storms::found(bench, row.breaks);
+    let journal = Journal::read(&found.journal);
     let start = journal.events.iter().find(|event| event["kind"] == "run_start").unwrap();
     assert!(start["text"].as_str().unwrap().contains(row.fault), "{start}");
-    let earlier = |event: &&Value| event["seq"].as_u64() <= finding["seq"].as_u64();
-    let inside = journal.events.iter().filter(earlier).filter(|event| revokes(event)).count() as u64;
-    before.iter().map(|episode| episode["resets"].as_u64().unwrap()).sum::<u64>() + inside
-}
-
-fn revokes(event: &Value) -> bool {
-    let others = ["decode_on", "d0", "low_power_exit", "suspect", "start"];
-    let trigger = event["trigger"].as_str().unwrap_or("start");
-    event["kind"] == "trigger" && event["phase"] == "begin" && !others.contains(&trigger)
+    found.after
 }
 
 /// Each fault of a lane is found by its storm. What is printed is the page's last column.
@@ -133,7 +115,7 @@ fn without_a_fault_a_hundred_seeds_of_everything_pass() {
     let mut command = bench.barkeep(["storm", "everything", "--lane", "model", "--count", "5000"]);
     command.arg("--out").arg(bench.out());
     bench.run(command).ended(0);
-    assert!(told(&bench)["episodes"].as_array().unwrap().len() >= 100);
+    assert!(record(&bench)["episodes"].as_array().unwrap().len() >= 100);
 }
 
 #[test]
@@ -177,7 +159,7 @@ fn what_is_found_is_told_in_few_actions_and_fails_the_same_way_ten_times() {
     for row in rows().iter().filter(|row| SHORT.contains(&row.fault)) {
         let bench = Bench::new();
         storm(&bench, Some(row.fault), &[row.storm, "--lane", "model", "--count", RESETS]).ended(1);
-        let storm = told(&bench);
+        let storm = record(&bench);
         let last = storm["episodes"].as_array().unwrap().last().unwrap();
         let repro = last["artefacts"]["repro"].as_str().unwrap_or_else(|| panic!("{row:?}: {last}"));
         let text = fs::read_to_string(repro).unwrap();
@@ -221,5 +203,5 @@ fn passes(lane: &str, resets: &str, seeds: usize, words: &[&str]) {
     let mut command = bench.barkeep(["storm", "everything", "--lane", lane, "--count", resets]);
     command.args(words).arg("--out").arg(bench.out());
     bench.run(command).ended(0);
-    assert!(told(&bench)["episodes"].as_array().unwrap().len() >= seeds);
+    assert!(record(&bench)["episodes"].as_array().unwrap().len() >= seeds);
 }

@@ -25,16 +25,6 @@ const QUEUE: u64 = 0x10_0000;
 const COMPLETIONS: u64 = 0x10_1000;
 const ANSWER: u64 = 0x10_2000;
 
-/// Keeps what is told.
-#[derive(Default)]
-struct Kept(Vec<Event>);
-
-impl barkeep_journal::Sink for Kept {
-    fn event(&mut self, event: &Event) {
-        self.0.push(event.clone());
-    }
-}
-
 /// Nobody runs, so nobody needs memory.
 struct NoSlots;
 
@@ -67,7 +57,7 @@ struct Guest {
     board: Board,
     bus: Bus,
     apic: Box<dyn Fn() -> Vec<u8>>,
-    tap: Tap<Kept>,
+    tap: Tap<Vec<Event>>,
     /// Commands given to the NVMe since its controller was turned on.
     commands: std::cell::Cell<u32>,
 }
@@ -83,7 +73,7 @@ fn main() -> anyhow::Result<()> {
     guest.board.take_apart();
     ensure!(guest.host().is_empty(), "vectors left after the close");
     let told: Vec<_> = guest.tap.with(|kept| {
-        let degraded = kept.0.iter().filter(|event| event.kind == Kind::Degraded);
+        let degraded = kept.iter().filter(|event| event.kind == Kind::Degraded);
         degraded.map(|event| event.text.clone()).collect()
     });
     ensure!(told.is_empty(), "{told:?}");
@@ -93,7 +83,7 @@ fn main() -> anyhow::Result<()> {
 
 impl Guest {
     fn new() -> anyhow::Result<Self> {
-        let (journal, tap) = Journal::typed(Lane::Lab, Clock::Emulated, Kept::default());
+        let (journal, tap) = Journal::typed(Lane::Lab, Clock::Emulated, Vec::new());
         let ram = Arc::new(Ram::new(16 << 20)?);
         let shell = Shell::new(&ram)?;
         let vcpu = shell.vm().create_vcpu(0)?;

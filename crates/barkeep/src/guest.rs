@@ -3,6 +3,7 @@
 use crate::event_loop::{self, EventLoop, Woken};
 use crate::exit::{Exit, UsageExt, wrong};
 use crate::guest_init;
+use crate::inside;
 use crate::terminal::Raw;
 use anyhow::Context;
 use barkeep_boot::Guest;
@@ -67,16 +68,10 @@ impl GuestOptions {
 ///
 /// # Errors
 /// It cannot be started; what was named is no kernel.
-pub fn run(shell: Shell, board: Arc<Board>, guest: Guest, vcpus: u16) -> anyhow::Result<Exit> {
+pub fn run(shell: Shell, board: Arc<Board>, guest: Arc<Guest>, vcpus: u16) -> anyhow::Result<Exit> {
     let console = Box::new(std::io::stdout());
     let parts = Parts { board: Arc::clone(&board), probe: None, vcpus, console };
-    let machine = match shell.start(parts, guest).usage("cannot start the guest") {
-        Ok(machine) => Arc::new(machine),
-        Err(error) => {
-            board.take_apart();
-            return Err(error);
-        }
-    };
+    let machine = inside::start(shell, parts, guest).usage("cannot start the guest")?;
     let terminal = Raw::enter();
     let typist = Arc::clone(&machine);
     // Waits for input for ever: it ends with the process.

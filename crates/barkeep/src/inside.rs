@@ -25,7 +25,7 @@ use barkeep_scenario::{RunError, Scenario};
 use barkeep_sim::{HostClock, Named as SimNamed, Punctual, SimHost};
 use barkeep_vfio::Space;
 use barkeep_vmm::vcpu::VcpuEnd;
-use barkeep_vmm::{Parts, ProbeLink, Shell};
+use barkeep_vmm::{Machine, MachineError, Parts, ProbeLink, Shell};
 use std::sync::Arc;
 use vmm_sys_util::eventfd::EventFd;
 
@@ -38,7 +38,7 @@ pub struct Plan {
     /// Devices that are not in the VM, and which the scenario's administrator acts on.
     pub others: Vec<DeviceOption>,
     /// What is booted instead of the probe.
-    pub guest: Option<Guest>,
+    pub guest: Option<Arc<Guest>>,
 }
 
 impl Plan {
@@ -119,7 +119,7 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
             DeviceWord::Simulated(device) => simulated.push(device),
         }
     }
-    let guest = options.guest.read(options.vcpus(&scenario))?;
+    let guest = options.guest.read(options.vcpus(&scenario))?.map(Arc::new);
     if guest.is_some() && lane == Lane::Model {
         return Err(wrong(Exit::Usage, "--guest needs real vCPUs, and lane model has none: --lane kvm"));
     }
@@ -252,7 +252,7 @@ fn with_real(
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
     let notices = Notices::start(&board, supply.into_signals(), log)?;
     if let Some(guest) = &plan.guest {
-        let result = guest::run(shell, board, guest.clone(), options.vcpus(scenario));
+        let result = guest::run(shell, board, Arc::clone(guest), options.vcpus(scenario));
         drop(notices);
         return result;
     }
@@ -276,13 +276,23 @@ fn with_simulated(
     let named = Named { devices: &devices, others: &plan.others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
     let result = match &plan.guest {
-        Some(guest) => guest::run(shell, Arc::clone(&board), guest.clone(), options.vcpus(scenario)),
+        Some(guest) => guest::run(shell, Arc::clone(&board), Arc::clone(guest), options.vcpus(scenario)),
         None => run_machine(shell, Arc::clone(&board), options, scenario, Some(clock), None),
     };
     assemble_sim::bury(&board, &host);
     drop(punctual);
     assemble_sim::count_leftovers(&host, journal);
     result
+}
+
+/// Starts the machine. If it cannot be, its board is taken apart: nobody else will.
+///
+/// # Errors
+/// See [`MachineError`].
+pub fn start(shell: Shell, parts: Parts, guest: Arc<Guest>) -> Result<Arc<Machine>, MachineError> {
+    let board = Arc::clone(&parts.board);
+    let machine = shell.start(parts, guest).inspect_err(|_| board.take_apart());
+    machine.map(Arc::new)
 }
 
 /// Runs the scenario on a machine of real vCPUs, whatever its devices are, and gives
@@ -305,13 +315,7 @@ fn run_machine(
         console: Box::new(std::io::stderr()),
     };
     let probe = Guest { kernel: IMAGE.to_vec(), cmdline, ..Guest::default() };
-    let machine = match shell.start(parts, probe).context("cannot start the virtual machine") {
-        Ok(machine) => Arc::new(machine),
-        Err(error) => {
-            board.take_apart();
-            return Err(error);
-        }
-    };
+    let machine = start(shell, parts, Arc::new(probe)).context("cannot start the virtual machine")?;
     let world = VmWorld::new(Arc::clone(&board), link, Arc::clone(&machine), clock);
     let seed = seed(options, scenario);
     let noise = noise::start(scenario, seed, board.journal())?;

@@ -117,8 +117,7 @@ impl Guest {
 fn write_initrd(ram: &Ram, bytes: &[u8], image: &Image) -> Result<Initrd, BootError> {
     const PAGE: u64 = 4096;
     let size = bytes.len() as u64;
-    let low_ram = ram.ranges().first().map_or(0, |range| range.start + range.size);
-    let (from, to) = (image.end(), image.initrd_limit().min(low_ram));
+    let (from, to) = (image.end(), image.initrd_limit().min(ram.low_end()));
     let start = to.checked_sub(size).map(|start| start & !(PAGE - 1)).filter(|start| *start >= from);
     let start = start.ok_or(BootError::Initrd { size, from, to })?;
     ram.memory().write_slice(bytes, GuestAddress(start))?;

@@ -138,8 +138,7 @@ fn load_bzimage(ram: &Ram, file: &[u8]) -> Result<Image, ImageError> {
     // It unpacks itself to where it wants to run, and needs that much there; a kernel that can be
     // moved may take itself elsewhere, within the same room.
     let (wanted, needed) = (header.pref_address.max(HIGH_MEMORY), u64::from(header.init_size));
-    let low = ram.ranges().first().map_or(0, |range| range.start + range.size);
-    let there = low.saturating_sub(wanted);
+    let there = ram.low_end().saturating_sub(wanted);
     if needed > there {
         return Err(ImageError::NoRoom { start: wanted, needed, there });
     }

@@ -22,6 +22,13 @@ impl<F: FnMut(&Event) + Send> Sink for F {
     }
 }
 
+/// Keeps them all.
+impl Sink for Vec<Event> {
+    fn event(&mut self, event: &Event) {
+        self.push(event.clone());
+    }
+}
+
 /// The consumer's end of a typed journal: the way to what the sink has come to.
 pub struct Tap<S>(Arc<Typed<S>>);
 

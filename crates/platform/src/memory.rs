@@ -84,6 +84,11 @@ impl Ram {
         &self.file
     }
 
+    /// The first byte behind what is below the hole.
+    pub fn low_end(&self) -> u64 {
+        self.ranges().first().map_or(0, |range| range.start + range.size)
+    }
+
     /// Its pieces.
     pub fn ranges(&self) -> Vec<RamRange> {
         let piece = |region: &vm_memory::GuestRegionMmap| {

@@ -93,21 +93,12 @@ impl Importer for NoSlots {
     }
 }
 
-#[derive(Default)]
-struct Kept(Vec<Event>);
-
-impl barkeep_journal::Sink for Kept {
-    fn event(&mut self, event: &Event) {
-        self.0.push(event.clone());
-    }
-}
-
 struct Bench {
     device: Arc<SimDevice>,
     controllers: Arc<Controllers>,
     board: Board,
     bus: Bus,
-    tap: Tap<Kept>,
+    tap: Tap<Vec<Event>>,
 }
 
 impl Bench {
@@ -118,7 +109,7 @@ impl Bench {
     }
 
     fn without_controllers() -> Self {
-        let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Kept::default());
+        let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Vec::new());
         let options = MemoryOptions { size: SIZE, bar: BAR, msix: true, ..MemoryOptions::default() };
         let named = Named { name: "a".into(), kind: barkeep_sim::Kind::Memory(options) };
         let host = SimHost::new(&[named], Arc::new(HostClock::default())).unwrap();
@@ -180,7 +171,8 @@ impl Bench {
 
     /// What the journal has of a kind: text and value.
     fn told(&self, kind: Kind) -> Vec<(String, Option<u64>)> {
-        let of_kind = |kept: &mut Kept| kept.0.iter().filter(|event| event.kind == kind).cloned().collect();
+        let of_kind =
+            |kept: &mut Vec<Event>| kept.iter().filter(|event| event.kind == kind).cloned().collect();
         let events: Vec<Event> = self.tap.with(of_kind);
         events.into_iter().map(|event| (event.text, event.value)).collect()
     }

@@ -123,7 +123,7 @@ pub struct Machine {
     ended: EventFd,
     board: Arc<Board>,
     bus: Arc<Bus>,
-    guest: Guest,
+    guest: Arc<Guest>,
 }
 
 impl Shell {
@@ -131,7 +131,7 @@ impl Shell {
     ///
     /// # Errors
     /// See [`MachineError`].
-    pub fn start(self, parts: Parts, guest: Guest) -> Result<Machine, MachineError> {
+    pub fn start(self, parts: Parts, guest: Arc<Guest>) -> Result<Machine, MachineError> {
         let line = if parts.has_interrupts() { Some(self.line(map::SERIAL_GSI)?) } else { None };
         let Parts { board, probe, vcpus, console } = parts;
         board.start()?;

@@ -59,13 +59,13 @@ impl Bench {
 
     pub fn run(&self) -> Ran {
         let clock = VirtualClock::new();
-        let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Kept::default());
+        let (journal, tap) = Journal::typed(Lane::Model, Clock::Virtual, Vec::new());
         let journal = journal.timed_by(clock.clone());
         let timeline = Arc::new(Timeline::new(clock, self.seed));
         journal.emit(Event::new(Kind::RunStart, Actor::Vmm).text(self.scenario.name.as_str()));
         let status = self.run_on(&timeline, &journal);
         journal.emit(Event::new(Kind::RunEnd, Actor::Vmm).result(status));
-        let events = tap.with(|kept| std::mem::take(&mut kept.0));
+        let events = tap.with(std::mem::take);
         let mut checker = Checker::new();
         events.iter().for_each(|event| checker.event(event));
         Ran { events, verdict: checker.finish(Ended::ByItself(status)) }
@@ -87,15 +87,6 @@ impl Bench {
             Ok(()) => 0,
             Err(error) => panic!("{error}"),
         }
-    }
-}
-
-#[derive(Default)]
-struct Kept(Vec<Event>);
-
-impl barkeep_journal::Sink for Kept {
-    fn event(&mut self, event: &Event) {
-        self.0.push(event.clone());
     }
 }
 
