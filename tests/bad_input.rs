@@ -106,7 +106,9 @@ fn results_that_cannot_be_written() {
 #[test]
 fn scenarios_that_are_none() {
     let bench = Bench::new();
-    lab(&bench, &[], &["replay", "not-there.toml"]).ended(2).tells(&["not-there.toml", "main-job, hammer"]);
+    lab(&bench, &[], &["replay", "not-there.toml"])
+        .ended(2)
+        .tells(&["not-there.toml", "shipped are main-job, importer, hammer"]);
     let replay = |text: &str| {
         bench.write("own.toml", text);
         let ran = lab(&bench, &[], &["replay", "own.toml"]);

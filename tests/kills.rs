@@ -192,7 +192,9 @@ fn what_outlives_the_vmm_looks_and_lets_go() {
     lab(&bench, &kernel, ["replay", "own.toml"]).ended(0).verdict("pass");
     told();
     let journal = bench.journal();
-    for what in ["processes", "devices", "dma-bufs", "pages"] {
+    let devices =
+        ["devices a killed VMM has left", "devices of a killed VMM with", "devices a killed VMM has open"];
+    for what in ["processes", "dma-bufs", "pages"].into_iter().chain(devices) {
         let left = journal.all(&json!({"kind": "leftover", "actor": "lab", "value": 0}));
         assert!(
             left.iter().any(|event| event["text"].as_str().unwrap().starts_with(what)),

@@ -68,6 +68,11 @@ impl Desk {
         }
         bench.write("cache/kernels/test/recipe", "variant plain\n");
         symlink(kernel, bench.path("cache/kernels/test/bzImage")).unwrap();
+        symlink(
+            kernel.with_file_name("barkeep_importer.ko"),
+            bench.path("cache/kernels/test/barkeep_importer.ko"),
+        )
+        .unwrap();
         fs::create_dir(bench.path("bin")).unwrap();
         symlink(env!("CARGO_BIN_EXE_barkeep"), bench.path("bin/barkeep")).unwrap();
         let path = format!("{}:{}", bench.path("bin").display(), std::env::var("PATH").unwrap_or_default());

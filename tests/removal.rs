@@ -92,3 +92,28 @@ fn a_time_that_does_not_pass_ends_it_and_is_kept() {
     let kept = Journal::read(&bench.out().join("journal.jsonl"));
     assert_eq!(kept.all(&json!({"kind": "expectation", "result": 1})).len(), 1);
 }
+
+/// An administrator takes the device from vfio-pci while a guest's DMA goes to it: it is asked for, given up,
+/// told of on the terminal, and nobody's afterwards; the rest of the VM lives on.
+#[test]
+fn a_device_that_is_unbound_is_given_up() {
+    let Some(kernel) = gate::kernel(gate::PLAIN) else { return };
+    let bench = Bench::new();
+    let actions = [
+        "do = \"dma-start\"; engine = \"edu\"; to = { device = \"nvme\", bar = 2 }; pattern = 0x5a5a0001",
+        "do = \"remove\"; device = \"nvme\"; unbind = true",
+        "do = \"dma-finish\"; engine = \"edu\"; expect = \"either\"",
+        "do = \"removed\"; device = \"nvme\"",
+    ];
+    bench.write("own.toml", common::scenario::of("unbind", &actions));
+    let ran = replay(&bench, &kernel, "own.toml", &["--seed", "1"]);
+    ran.ended(0).verdict("pass");
+    let journal = bench.journal();
+    let mut story = journal.story();
+    let nvme = common::NVME;
+    story.then(json!({"kind": "administer", "phase": "begin", "device": nvme, "text": "unbind"}));
+    story.then(json!({"kind": "request", "device": nvme, "seen_by": "eventfd"}));
+    story.then(json!({"kind": "trigger", "phase": "end", "device": nvme, "trigger": "remove", "result": 0}));
+    story.then(json!({"kind": "expectation", "result": 0, "text": "nvme no longer has a driver"}));
+    story.then(json!({"kind": "run_end", "result": 0}));
+}

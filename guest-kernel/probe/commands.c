@@ -60,6 +60,8 @@ u64 carry_out(u64 opcode, const u64 *args, u64 *results)
         return hammer(args, results);
     case OP_WATCH:
         return watch(args, results);
+    case OP_SCRIBBLE:
+        return scribble(args, results);
     case OP_HALT:
         out_of_order();
     case OP_TRAP:

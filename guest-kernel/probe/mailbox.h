@@ -70,6 +70,11 @@
    in ns -> WATCH_* */
 #define OP_WATCH 15
 
+/* table of places (a u64 address and a u64 value each), its entries, accesses, seed, address of
+   ECAM (0: no ports), stop word
+   (0: none) -> SCRIBBLE_* */
+#define OP_SCRIBBLE 16
+
 /* OP_EDU_START's direction, as edu's command register has it. */
 #define EDU_FROM_MEMORY 0
 #define EDU_TO_MEMORY 1
@@ -101,6 +106,16 @@
 #define WATCH_BEFORE 2
 #define WATCH_AFTER 3
 #define WATCH_LOOKS 4
+
+/* Which result word of OP_SCRIBBLE is what. */
+#define SCRIBBLE_ACCESSES 0
+#define SCRIBBLE_READS 1
+#define SCRIBBLE_WRITES 2
+#define SCRIBBLE_PORTS 3
+#define SCRIBBLE_ONES 4
+#define SCRIBBLE_STOPPED 5
+/* The longest table. */
+#define SCRIBBLE_MOST_PLACES 4096
 
 /* How a page is walked: this many u32 cells, this many bytes apart. */
 #define HAMMER_CELLS 64

@@ -17,40 +17,49 @@ static u64 cover_one(u64 address, u64 width)
     return paging_cover(address, width);
 }
 
-u64 memory_read(const u64 *args, u64 *results)
+u64 read_any(u64 address, u64 width)
 {
-    u64 address = args[0], width = args[1];
-    u64 status = cover_one(address, width);
+    u64 value = 0;
 
-    if (status)
-        return status;
     if (width == 1)
-        results[0] = *(volatile u8 *)address;
+        __asm__ volatile("movzbl (%1), %k0" : "=r"(value) : "r"(address) : "memory");
     else if (width == 2)
-        results[0] = *(volatile u16 *)address;
+        __asm__ volatile("movzwl (%1), %k0" : "=r"(value) : "r"(address) : "memory");
     else if (width == 4)
-        results[0] = read32(address);
+        value = read32(address);
     else
-        results[0] = read64(address);
-    return STATUS_OK;
+        value = read64(address);
+    return value;
 }
 
-u64 memory_write(const u64 *args)
+void write_any(u64 address, u64 width, u64 value)
 {
-    u64 address = args[0], width = args[1], value = args[2];
-    u64 status = cover_one(address, width);
-
-    if (status)
-        return status;
     if (width == 1)
-        *(volatile u8 *)address = value;
+        __asm__ volatile("movb %b0, (%1)" : : "q"(value), "r"(address) : "memory");
     else if (width == 2)
-        *(volatile u16 *)address = value;
+        __asm__ volatile("movw %w0, (%1)" : : "r"(value), "r"(address) : "memory");
     else if (width == 4)
         write32(address, value);
     else
         write64(address, value);
-    return STATUS_OK;
+}
+
+u64 memory_read(const u64 *args, u64 *results)
+{
+    u64 status = cover_one(args[0], args[1]);
+
+    if (!status)
+        results[0] = read_any(args[0], args[1]);
+    return status;
+}
+
+u64 memory_write(const u64 *args)
+{
+    u64 status = cover_one(args[0], args[1]);
+
+    if (!status)
+        write_any(args[0], args[1], args[2]);
+    return status;
 }
 
 u64 memory_fill(const u64 *args)

@@ -74,9 +74,13 @@ u64 memory_write(const u64 *args);
 u64 memory_fill(const u64 *args);
 u64 memory_verify(const u64 *args, u64 *results);
 u64 memory_copy(const u64 *args);
+/* One access of 1, 2, 4 or 8 bytes, aligned or not. */
+u64 read_any(u64 address, u64 width);
+void write_any(u64 address, u64 width, u64 value);
 
-/* hammer.c, watch.c: as those of memory.c */
+/* hammer.c, watch.c, scribble.c: as those of memory.c */
 u64 hammer(const u64 *args, u64 *results);
+u64 scribble(const u64 *args, u64 *results);
 u64 watch(const u64 *args, u64 *results);
 
 /* served.c, commands.c */
@@ -111,6 +115,13 @@ static inline u8 inb(u16 port)
 {
     u8 value;
     __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static inline u16 inw(u16 port)
+{
+    u16 value;
+    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
     return value;
 }
 

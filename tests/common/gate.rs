@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// The kernel with everything, and those with one option less. `scripts/test` names them.
 pub const PLAIN: &str = "BARKEEP_TEST_KERNEL";
 pub const NO_IOMMUFD: &str = "BARKEEP_TEST_KERNEL_NO_IOMMUFD";
+/// The one with our own patches.
+pub const MMAP: &str = "BARKEEP_TEST_KERNEL_MMAP";
 pub const NO_DMABUF_EXPORT: &str = "BARKEEP_TEST_KERNEL_NO_DMABUF_EXPORT";
 
 /// The kernel a variable names, where that and QEMU are there.
@@ -17,6 +19,16 @@ pub fn kernel(variable: &str) -> Option<PathBuf> {
     };
     qemu()?;
     Some(kernel.into())
+}
+
+/// The folder of a distribution's `vmlinuz` and `initrd.img`, where there is one. Also in CI there are machines
+/// without: it is made of packages that are others'.
+pub fn distribution() -> Option<PathBuf> {
+    let named = std::env::var_os("BARKEEP_TEST_DISTRIBUTION").filter(|name| !name.is_empty());
+    if named.is_none() {
+        say("skipped: BARKEEP_TEST_DISTRIBUTION names no guest; scripts/distribution-guest makes one");
+    }
+    named.map(PathBuf::from)
 }
 
 /// QEMU, where it is there.

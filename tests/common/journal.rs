@@ -8,6 +8,8 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct Journal {
     pub header: Value,
+    /// How the run is carried out again: null where the journal does not say.
+    pub replay: Value,
     pub events: Vec<Value>,
 }
 
@@ -18,9 +20,10 @@ impl Journal {
             let parsed = serde_json::from_str::<Value>(line);
             parsed.unwrap_or_else(|error| panic!("line {}: {error}: {line}", n + 1))
         });
-        let header = lines.next().expect("a first line");
+        let mut header = lines.next().expect("a first line");
         assert_eq!(header["barkeep_journal"], 1, "{header}");
-        Self { header, events: lines.collect() }
+        let replay = header.as_object_mut().and_then(|first| first.remove("replay")).unwrap_or_default();
+        Self { header, replay, events: lines.collect() }
     }
 
     pub fn write(&self, path: &Path) {

@@ -5,10 +5,14 @@
 pub mod bench;
 pub mod dummies;
 pub mod gate;
+pub mod inner;
 pub mod journal;
 pub mod main_job;
+pub mod protobuf;
 pub mod scenario;
 pub mod storms;
+pub mod tally;
+pub mod traced;
 
 /// Where the topology `nvme-edu` has its devices.
 pub const NVME: &str = "0000:00:03.0";

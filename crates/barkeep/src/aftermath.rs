@@ -1,12 +1,16 @@
-//! What is left in the machine of a VMM that was killed: processes, open devices, dma-bufs, pinned memory.
+//! What is left in the machine of a VMM that was killed: processes, devices that still do DMA, have another
+//! driver or are open, dma-bufs, pinned memory.
 //! For the inside of the lab only: there nobody else has any.
 
 use anyhow::Context as _;
-use barkeep_journal::{Actor, Event, Journal, Kind};
+use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
+use barkeep_pci::header;
 use barkeep_real::parts::{Context, Device};
 use barkeep_real::{Place, places};
+use barkeep_vfio::sysfs::{self, PCI_DEVICES};
 use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -21,16 +25,44 @@ const BUFFERS: &str = "/sys/kernel/debug/dma_buf/bufinfo";
 /// Pages pinned for DMA since the boot, and those let go of.
 const PINNED: [&str; 2] = ["nr_foll_pin_acquired ", "nr_foll_pin_released "];
 
-/// Counts what is left, in the journal and as one number. `named` are the machine's devices, as a run takes
-/// them from `BARKEEP_DEVICES`; without, those of this process's.
+/// The functions that vfio-pci has before a VMM starts: those that it may take. The machine's others, such as a
+/// port, have their own drivers and do their own DMA.
+pub struct Lent(Vec<DeviceAddress>);
+
+impl Lent {
+    /// Of the machine's devices, named as a run takes them from `BARKEEP_DEVICES`; without, those of this
+    /// process's.
+    ///
+    /// # Errors
+    /// They are not named as that has them.
+    pub fn now(named: Option<&str>) -> anyhow::Result<Self> {
+        let own = std::env::var(places::VARIABLE).unwrap_or_default();
+        let addresses = Place::parse(named.unwrap_or(&own))?.into_iter().map(|place| place.address);
+        Ok(Self(addresses.filter(|address| is_vfio(&folder(*address))).collect()))
+    }
+
+    /// How many of them that are still in the machine it holds for.
+    fn count(&self, holds: impl Fn(&Path) -> bool) -> u64 {
+        let folders = self.0.iter().map(|address| folder(*address));
+        folders.filter(|folder| folder.exists() && holds(folder)).count() as u64
+    }
+}
+
+fn folder(address: DeviceAddress) -> PathBuf {
+    Path::new(PCI_DEVICES).join(address.to_string())
+}
+
+/// Counts what is left, in the journal and as one number.
 ///
 /// # Errors
 /// There is no iommufd to open devices with, or no `/proc`.
-pub fn look(named: Option<&str>, journal: &Journal) -> anyhow::Result<u64> {
-    let own = std::env::var(places::VARIABLE).unwrap_or_default();
+pub fn look(lent: &Lent, journal: &Journal) -> anyhow::Result<u64> {
     let counts = [
         ("processes of a killed VMM", Some(processes()?)),
-        ("devices a killed VMM has open", Some(devices(named.unwrap_or(&own))?)),
+        // Before they are opened, for that resets them.
+        ("devices a killed VMM has left to do DMA", Some(lent.count(masters))),
+        ("devices of a killed VMM with another driver", Some(lent.count(|folder| !is_vfio(folder)))),
+        ("devices a killed VMM has open", Some(devices(lent)?)),
         ("dma-bufs of a killed VMM", buffers()),
         ("pages a killed VMM has pinned", pinned()),
     ];
@@ -53,7 +85,7 @@ fn processes() -> anyhow::Result<u64> {
     let own = fs::read_link("/proc/self/exe").context("/proc")?;
     let mut left = 0;
     for _ in 0..LOOKS {
-        left = others(&own)?;
+        left = others(&own)? + dying()?;
         if left == 0 {
             break;
         }
@@ -62,24 +94,57 @@ fn processes() -> anyhow::Result<u64> {
     Ok(left)
 }
 
+fn pids() -> anyhow::Result<impl Iterator<Item = u32>> {
+    let entries = fs::read_dir("/proc").context("/proc")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()))
+}
+
 /// Processes of this program but PID 1 and this one.
 fn others(program: &Path) -> anyhow::Result<u64> {
     let us = [PID_1, std::process::id()];
-    let entries = fs::read_dir("/proc").context("/proc")?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let others = pids.filter(|pid: &u32| !us.contains(pid));
+    let others = pids()?.filter(|pid| !us.contains(pid));
     let ours = others.filter(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program));
     Ok(ours.count() as u64)
 }
 
+/// Processes that end: of no program any more (`exit_mm`), and still with files to close (`exit_files`). A device
+/// that is reset at its last close is theirs until then.
+fn dying() -> anyhow::Result<u64> {
+    let stats = pids()?.filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+    Ok(stats.filter(|stat| is_dying(stat)).count() as u64)
+}
+
+/// By `/proc/PID/stat` (`do_task_stat`). A zombie has closed its files.
+fn is_dying(stat: &str) -> bool {
+    /// `PF_EXITING` of the kernel's `sched.h`.
+    const EXITING: u64 = 0x4;
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    let fields: Vec<_> = fields.split(' ').collect();
+    let exits = fields.get(6).and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|f| f & EXITING != 0);
+    exits && !matches!(fields.first(), Some(&("Z" | "X")))
+}
+
+/// Whether a function may do DMA: with the last reference to its file vfio-pci resets it and turns that off
+/// (`vfio_pci_core_disable`). One whose config space cannot be read is told, too.
+fn masters(folder: &Path) -> bool {
+    let mut start = [0; header::COMMAND as usize + 2];
+    let read = fs::File::open(folder.join("config")).and_then(|mut config| config.read_exact(&mut start));
+    let command =
+        u16::from_le_bytes([start[usize::from(header::COMMAND)], start[usize::from(header::COMMAND) + 1]]);
+    read.is_err() || command & header::COMMAND_MASTER != 0
+}
+
+fn is_vfio(folder: &Path) -> bool {
+    sysfs::driver(folder).is_some_and(|driver| driver == "vfio-pci")
+}
+
 /// Devices that cannot be opened: somebody else has them open. Opening resets them.
-fn devices(named: &str) -> anyhow::Result<u64> {
+fn devices(lent: &Lent) -> anyhow::Result<u64> {
     let mut left = 0;
-    for place in Place::parse(named)? {
-        let folder = format!("/sys/bus/pci/devices/{}/vfio-dev", place.address);
-        if Path::new(&folder).exists() {
+    for address in &lent.0 {
+        if folder(*address).join("vfio-dev").exists() {
             let context = Context::new().map_err(|errno| anyhow::anyhow!("/dev/iommu: {errno}"))?;
-            left += u64::from(Device::open(place.address, &context).is_err());
+            left += u64::from(Device::open(*address, &context).is_err());
         }
     }
     Ok(left)
@@ -122,6 +187,16 @@ mod tests {
         let text = "nr_written 5\nnr_foll_pin_acquired 70\nnr_foll_pin_released 66\npgpgin 1\n";
         assert_eq!(difference(text), Some(4));
         assert_eq!(difference("nr_written 5\n"), None);
+    }
+
+    #[test]
+    fn who_ends_is_there_until_it_is_a_zombie() {
+        let stat = |state: &str, flags: u64| format!("77 (a) b) {state} 1 77 77 0 -1 {flags} 100 0 0 0\n");
+        assert!(is_dying(&stat("R", 0x40_0104)) && is_dying(&stat("D", 0x4)));
+        assert!(!is_dying(&stat("R", 0x40_0100)) && !is_dying(&stat("Z", 0x40_0104)));
+        assert!(!is_dying("") && !is_dying("77 (a) Z"));
+        let own = fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(!is_dying(&own), "{own}");
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use crate::cli::{DeviceOption, P2p};
 use crate::exit::{Exit, UsageExt, wrong};
 use barkeep_export::{
-    Administrator, Errno, FaultSource, Importer, IoSpace, Passthrough, RawDevice, Seconds, Window, WindowId,
-    result_number,
+    Administrator, Errno, FaultSource, Importer, Importers, IoSpace, Passthrough, RawDevice, Seconds, Window,
+    WindowId, result_number,
 };
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::{self, exportable};
@@ -57,6 +57,9 @@ pub trait Supply {
 
     /// Who starts second processes.
     fn seconds(&self) -> Arc<dyn Seconds>;
+
+    /// Who has importing devices attach, where the scenario wants that; none is simulated.
+    fn importers(&self) -> Option<Arc<dyn Importers>>;
 
     /// Lets time pass, as it goes in this lane.
     fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync>;
@@ -126,6 +129,7 @@ pub fn assemble(
         others: named.others(),
         sleep: supply.sleep(),
         seconds: supply.seconds(),
+        importers: supply.importers(),
     };
     Board::new(parts).map_err(|error| match error {
         BoardError::Windows(_) => wrong(Exit::Usage, error.to_string()),
@@ -133,11 +137,13 @@ pub fn assemble(
     })
 }
 
+/// For the devices' DMA; RAM that no device can have is not mapped.
 fn map_ram(ram: &Ram, space: &dyn IoSpace, journal: &Journal) -> anyhow::Result<()> {
+    let Some(file) = ram.file() else { return Ok(()) };
     for range in ram.ranges() {
         let event = Event::new(Kind::RamMap, Actor::Vmm).range(range.start, range.size);
         let step = journal.begin(event);
-        let result = space.map_ram(ram.file(), range.file_offset, range.size, range.start);
+        let result = space.map_ram(file, range.file_offset, range.size, range.start);
         journal.end(step, result_number(result));
         result.usage("cannot map guest memory for DMA; is the memory-lock limit (ulimit -l) high enough?")?;
     }

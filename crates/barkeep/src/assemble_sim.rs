@@ -5,7 +5,9 @@ use crate::cli::DeviceOption;
 use crate::exit::UsageExt;
 use crate::leftovers;
 use anyhow::Context;
-use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, Seconds, WindowId};
+use barkeep_export::{
+    Administrator, Backing, Errno, FaultSource, Importer, Importers, IoSpace, RawDevice, Seconds, WindowId,
+};
 use barkeep_journal::Journal;
 use barkeep_pci::windows::Window;
 use barkeep_platform::Board;
@@ -30,7 +32,7 @@ pub trait TakeWindow: Importer + 'static {
 impl TakeWindow for Slots {
     fn take(&self, host: &Arc<SimHost>, number: usize, id: WindowId, window: &Window) -> Result<(), Errno> {
         match host.view_window(number, window)? {
-            Reach::Mapped(address) => self.add_window(id, address, window.size),
+            Reach::Mapped(address) => self.add_window(id, address, window.size, Backing::Memory),
             Reach::Trapped => self.add_trapped(id, window.size),
         }
         Ok(())
@@ -69,6 +71,7 @@ pub fn options(devices: &[Named]) -> Vec<DeviceOption> {
     let option = |(number, named): (usize, &Named)| DeviceOption {
         name: named.name.clone(),
         address: parts::address(number),
+        fd: None,
     };
     devices.iter().enumerate().map(option).collect()
 }
@@ -122,6 +125,10 @@ impl<S: TakeWindow> Supply for SimSupply<S> {
 
     fn seconds(&self) -> Arc<dyn Seconds> {
         Arc::new(SimSeconds(Arc::clone(&self.host)))
+    }
+
+    fn importers(&self) -> Option<Arc<dyn Importers>> {
+        None
     }
 
     fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {

@@ -3,9 +3,12 @@
 use crate::assemble::{BeforeClose, ExportError, Supply};
 use crate::cli::DeviceOption;
 use crate::exit::UsageExt;
+use crate::importer::ModuleImporters;
 use crate::second::VfioSeconds;
 use anyhow::Context;
-use barkeep_export::{Administrator, Errno, FaultSource, Importer, IoSpace, RawDevice, Seconds, WindowId};
+use barkeep_export::{
+    Administrator, Errno, FaultSource, Importer, Importers, IoSpace, RawDevice, Seconds, WindowId,
+};
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind};
 use barkeep_pci::windows::Window;
 use barkeep_vfio::{Device, DeviceError, FaultLog, Signals, Space, Sysfs};
@@ -20,17 +23,20 @@ pub struct VfioSupply {
     slots: Arc<Slots>,
     kvm_vfio: Arc<KvmVfio>,
     signals: Mutex<Vec<(DeviceAddress, Signals)>>,
+    /// Whether importing devices beside the VM are to attach.
+    imports: bool,
 }
 
 impl VfioSupply {
-    /// Devices go into `space`, and their windows into the slots of `shell`.
+    /// Devices go into `space`, and their windows into the slots of `shell`; with `imports` importing devices
+    /// beside the VM can attach to them.
     ///
     /// # Errors
     /// KVM was built without VFIO support.
-    pub fn new(space: Space, shell: &Shell) -> anyhow::Result<Self> {
+    pub fn new(space: Space, shell: &Shell, imports: bool) -> anyhow::Result<Self> {
         let kvm_vfio = Arc::new(KvmVfio::new(shell.vm()).context("KVM makes no VFIO device")?);
         let slots = Arc::clone(shell.slots());
-        Ok(Self { space: Arc::new(space), slots, kvm_vfio, signals: Mutex::default() })
+        Ok(Self { space: Arc::new(space), slots, kvm_vfio, signals: Mutex::default(), imports })
     }
 
     /// What the kernel tells of the devices that were opened.
@@ -51,7 +57,11 @@ impl Supply for VfioSupply {
     }
 
     fn open(&self, option: &DeviceOption) -> anyhow::Result<Arc<Device>> {
-        let device = Device::open(option.address, &self.space).usage("cannot pass a device through")?;
+        let device = match option.fd {
+            Some(fd) => Device::of_descriptor(fd, option.address, &self.space),
+            None => Device::open(option.address, &self.space),
+        };
+        let device = device.usage("cannot pass a device through")?;
         device.held_by_kvm(Box::new(|file| match KvmVfio::of_another_vm(file) {
             Ok(vm) => Ok(Box::new(vm)),
             Err(error) => Err(Errno::from_raw_os_error(error.errno())),
@@ -73,8 +83,10 @@ impl Supply for VfioSupply {
     }
 
     fn back(&self, device: &Device, id: WindowId, window: &Window) -> anyhow::Result<()> {
-        let host = device.map(window).usage("cannot pass a device through")?;
-        self.slots.add_window(id, host, window.size);
+        // One that peers are not to reach is not exported.
+        let buffer = self.space.buffer(id).ok();
+        let (host, of) = device.map(window, buffer.as_ref()).usage("cannot pass a device through")?;
+        self.slots.add_window(id, host, window.size, of);
         Ok(())
     }
 
@@ -84,6 +96,11 @@ impl Supply for VfioSupply {
 
     fn seconds(&self) -> Arc<dyn Seconds> {
         Arc::new(VfioSeconds(Arc::clone(&self.space)))
+    }
+
+    fn importers(&self) -> Option<Arc<dyn Importers>> {
+        let of_module = || Arc::new(ModuleImporters(Arc::clone(&self.space))) as Arc<dyn Importers>;
+        self.imports.then(of_module)
     }
 
     fn sleep(&self) -> Arc<dyn Fn(Duration) + Send + Sync> {

@@ -1,27 +1,29 @@
 //! The command line. The doc comments are the help texts.
 
+mod devices;
+mod run;
+
 use crate::bind::BindOptions;
+use crate::ctl::CtlOptions;
+use crate::diff::DiffOptions;
 use crate::doctor::DoctorOptions;
-use crate::exit::{Exit, UsageExt, wrong};
-use crate::guest::{self, GuestOptions};
+use crate::explain::ExplainOptions;
+use crate::exporter::{ExporterOptions, PartyOptions};
 use crate::handover::HandoverOptions;
 use crate::handover::inside::{ConductOptions, Role};
+use crate::replay::ReplayOptions;
 use crate::report_merge::ReportCommand;
 use crate::storm::alone::EpisodeOptions;
 use crate::storm::options::StormOptions;
 use crate::storm::worker::WorkerOptions;
+use crate::trace::TraceOptions;
 use crate::version::VERSION;
-use anyhow::Context;
-use barkeep_journal::DeviceAddress;
 use barkeep_matrix::Trigger;
 use barkeep_model::Profile;
-use barkeep_scenario::units::{Lapse, Size};
-use barkeep_scenario::{MAIN_JOB, SHIPPED, Scenario, language as scenario};
-use barkeep_sim::SimOption;
-use barkeep_vfio::Sharing;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+pub use devices::{DeviceOption, DeviceWord};
+pub use run::{LaneName, P2p, RunOptions, inside_lab, shipped, shipped_names};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// microVMs with revocable peer-to-peer BARs, and the testbed that proves it.
 ///
@@ -44,12 +46,16 @@ pub struct Cli {
 pub enum Command {
     /// Launch a microVM with passed-through devices; without a scenario it does the main job.
     Run(RunOptions),
-    /// Carry a scenario out.
+    /// Carry a scenario out, or what a journal is of once more; and stop in the middle of it, to look.
     Replay {
-        /// The scenario, a TOML file; or the name of a shipped one: main-job, hammer, unseen, removal.
+        /// The scenario, a TOML file; or the name of a shipped one: main-job, importer, hammer, unseen, removal, hostile-config. Or a journal.jsonl:
+        /// then the run it is of, in its lane.
         // An id of its own: `--scenario` has the field's name.
         #[arg(id = "file", value_name = "FILE")]
         scenario: PathBuf,
+        /// Where it stops.
+        #[command(flatten)]
+        replay: Box<ReplayOptions>,
         /// As for `run`.
         #[command(flatten)]
         options: RunOptions,
@@ -59,8 +65,19 @@ pub enum Command {
         /// A journal.jsonl.
         journal: PathBuf,
     },
+    /// What happened, from a journal: one line for each event, or a page, a still, a trace for Perfetto.
+    Trace(TraceOptions),
+    /// Why an address, a BAR is not mapped at a moment: what took it, who should bring it back, and whether that
+    /// was done.
+    Explain(ExplainOptions),
+    /// Two journals side by side: where they part first, and their outages, A against B.
+    ///
+    /// Exit status: 0 they do not part; 1 they do; 2 one of them cannot be read, or is damaged.
+    Diff(DiffOptions),
     /// Boot a real kernel in the full-system emulator and run a subcommand inside.
     Lab(LabOptions),
+    /// A word to a VMM that runs, through its control socket (`run --control`).
+    Ctl(CtlOptions),
     /// What this machine can do, and what is in the way; which device's DMA can reach which.
     Doctor(DoctorOptions),
     /// Give a device to vfio-pci, and remember how it was.
@@ -74,6 +91,9 @@ pub enum Command {
     Matrix(MatrixOptions),
     /// Search all interleavings of the keeper with the specified kernel, for small bounds.
     Explore(ExploreOptions),
+    /// The whole exporter, held to an importer that is driven step by step: a table of what was seen.
+    /// Inside the lab: barkeep lab -- exporter.
+    Exporter(ExporterOptions),
     /// Two processes: one exports a BAR and hands the dma-buf over, the other imports it; every order
     /// in which they give up what they hold, or die.
     Handover(HandoverOptions),
@@ -120,229 +140,12 @@ pub enum Command {
         /// Which of them.
         role: Role,
     },
+    /// An importer of the storm of `exporter`.
+    #[command(hide = true)]
+    ExporterParty(PartyOptions),
     /// A child process that holds a descriptor, for a scenario's `hold`.
     #[command(hide = true)]
     Inherit,
-}
-
-/// Where a run takes place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LaneName {
-    /// Simulated vCPUs and devices, the kernel as an executable specification, virtual time.
-    Model,
-    /// Real vCPUs, simulated devices.
-    Kvm,
-    /// A real kernel inside the full-system emulator.
-    Lab,
-    /// This machine's devices.
-    Host,
-}
-
-/// Whether peers may reach each other's BARs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum P2p {
-    /// Map what can be mapped; what cannot is one loud line.
-    Prefer,
-    /// Refuse to start if anything cannot be mapped.
-    Required,
-    /// Map nothing.
-    Off,
-}
-
-/// Whether devices share an I/O address space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Spaces {
-    /// All devices of the VM are attached to one.
-    Shared,
-    /// Each device has its own, and every window is mapped into all of them.
-    Each,
-}
-
-/// A passed-through device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceOption {
-    /// What scenarios call it.
-    pub name: String,
-    /// Where it is.
-    pub address: DeviceAddress,
-}
-
-impl FromStr for DeviceOption {
-    type Err = barkeep_journal::event::BadAddress;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, address) = text.split_once('=').unwrap_or((text, text));
-        Ok(Self { name: name.to_owned(), address: address.parse()? })
-    }
-}
-
-/// What `--device` says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceWord {
-    /// A device of this machine.
-    Real(DeviceOption),
-    /// One that is simulated.
-    Simulated(SimOption),
-}
-
-impl FromStr for DeviceWord {
-    type Err = Box<dyn std::error::Error + Send + Sync>;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if barkeep_sim::options::is_simulated(text) {
-            return Ok(Self::Simulated(text.parse()?));
-        }
-        Ok(Self::Real(text.parse()?))
-    }
-}
-
-/// Options of `run` and `replay`.
-#[derive(Clone, Debug, Args)]
-pub struct RunOptions {
-    /// A device to pass through, any number of times: its PCI address, and the name a scenario
-    /// calls it by, e.g. nvme=0000:01:00.0. It must be bound to vfio-pci. Or a simulated one,
-    /// sim:memory or sim:dma, with options, e.g. nvme=sim:memory,size=64M,flr=off.
-    #[arg(long = "device", value_name = "[NAME=]DEVICE")]
-    pub devices: Vec<DeviceWord>,
-    /// vCPUs, 1 to 64; the scenario's number if not given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub cpus: Option<u16>,
-    /// Guest memory, e.g. 64M; the scenario's if not given.
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<Size>,
-    /// A scenario to carry out instead of the main job: a file, or the name of a shipped one.
-    #[arg(long, value_name = "FILE")]
-    pub scenario: Option<PathBuf>,
-    /// A guest of one's own.
-    #[command(flatten)]
-    pub guest: GuestOptions,
-    /// Whether peers may reach each other's BARs.
-    #[arg(long, value_enum, default_value_t = P2p::Prefer)]
-    pub p2p: P2p,
-    /// A device that is not passed through, and which the scenario acts on from outside, through
-    /// sysfs: a physical function, say. Any number of times.
-    #[arg(long = "other", value_name = "NAME=ADDRESS")]
-    pub others: Vec<DeviceOption>,
-    /// Whether devices share an I/O address space; the scenario's if not given.
-    #[arg(long, value_enum)]
-    pub spaces: Option<Spaces>,
-    /// Where to run; lab boots the emulator around it. Without it: here, on this machine's
-    /// devices or on simulated ones, whichever --device names.
-    #[arg(long, value_enum)]
-    pub lane: Option<LaneName>,
-    /// Lanes model and lab: do it that many times, each on a fresh VM and with the next seed; in lane
-    /// lab in one boot, if all goes well. Nothing is written, unless a time does not pass: the first
-    /// one that does not leaves its journal, and ends the command.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub times: Option<u64>,
-    /// With --lane lab and --times: each time the VMM's process is ended by SIGKILL that long after its
-    /// start, at a moment of a range like 0s..3s that is drawn from the seed, and what is left of it in
-    /// the machine is looked at; then it is done once more and left alone.
-    #[arg(long, value_name = "RANGE", requires = "times")]
-    pub kill_after: Option<Lapse>,
-    /// What the scenario's random times are drawn from, and in lane model which of several vCPUs goes on.
-    /// The scenario's own if not given, or 1; time K of --times has S+K-1.
-    #[arg(long, value_name = "S")]
-    pub seed: Option<u64>,
-    /// Where the journal and other outputs go.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// The kernel under test, with --lane lab: a bzImage or vmlinux, or a variant by its name.
-    #[arg(long, value_name = "KERNEL", hide = true)]
-    pub kernel: Option<PathBuf>,
-}
-
-impl RunOptions {
-    /// Those of `replay FILE` with these devices and nothing else.
-    ///
-    /// # Errors
-    /// A device is none.
-    pub fn of_scenario(scenario: &Path, devices: &[String]) -> anyhow::Result<Self> {
-        let devices: Vec<String> = devices.iter().map(|device| format!("--device={device}")).collect();
-        Self::of_words(&devices).usage("not devices")?.with_scenario(scenario.to_owned())
-    }
-
-    /// Those of these words.
-    ///
-    /// # Errors
-    /// They are none.
-    pub fn of_words(words: &[String]) -> Result<Self, clap::Error> {
-        /// The options by themselves.
-        #[derive(Parser)]
-        struct Alone {
-            #[command(flatten)]
-            options: RunOptions,
-        }
-        let words = std::iter::once("replay").chain(words.iter().map(String::as_str));
-        Ok(Alone::try_parse_from(words)?.options)
-    }
-
-    /// Bytes of guest memory.
-    pub fn memory(&self, scenario: &Scenario) -> u64 {
-        self.memory.unwrap_or(scenario.guest.memory).0
-    }
-
-    /// vCPUs: never fewer than the scenario acts on.
-    pub fn vcpus(&self, scenario: &Scenario) -> u16 {
-        self.cpus.unwrap_or(scenario.guest.vcpus).max(scenario.guest.vcpus)
-    }
-
-    /// Whether devices share an I/O address space.
-    pub fn sharing(&self, scenario: &Scenario) -> Sharing {
-        match (self.spaces, scenario.guest.spaces) {
-            (Some(Spaces::Each), _) | (None, scenario::Spaces::Each) => Sharing::Each,
-            (Some(Spaces::Shared), _) | (None, scenario::Spaces::Shared) => Sharing::Shared,
-        }
-    }
-
-    /// The same, with a scenario named on the command line of `replay`.
-    ///
-    /// # Errors
-    /// Two scenarios are named.
-    pub fn with_scenario(self, scenario: PathBuf) -> anyhow::Result<Self> {
-        if self.scenario.is_some() {
-            return Err(wrong(Exit::Usage, "name one scenario, either as FILE or by --scenario"));
-        }
-        Ok(Self { scenario: Some(scenario), ..self })
-    }
-
-    /// The scenario to carry out.
-    ///
-    /// # Errors
-    /// It cannot be read or is none.
-    pub fn load_scenario(&self) -> anyhow::Result<Scenario> {
-        if self.guest.guest.is_some() {
-            return Scenario::parse(guest::SCENARIO).context("the scenario of a guest");
-        }
-        let Some(path) = &self.scenario else {
-            return Scenario::parse(MAIN_JOB).context("the shipped main job");
-        };
-        let text = match shipped(path) {
-            Some(text) => text.to_owned(),
-            None => std::fs::read_to_string(path).usage(format!(
-                "cannot read the scenario {}; shipped are {}",
-                path.display(),
-                shipped_names()
-            ))?,
-        };
-        let scenario = Scenario::parse(&text).and_then(Scenario::plain);
-        scenario.usage(format!("the scenario {} is not usable", path.display()))
-    }
-}
-
-/// A shipped scenario of that name.
-pub fn shipped(path: &Path) -> Option<&'static str> {
-    SHIPPED.iter().find(|(name, _)| path.as_os_str() == *name).map(|(_, text)| *text)
-}
-
-/// Their names, for messages.
-pub fn shipped_names() -> String {
-    SHIPPED.map(|(name, _)| name).join(", ")
-}
-
-/// Whether this process runs inside the lab.
-pub fn inside_lab() -> bool {
-    std::env::var_os("BARKEEP_JOURNAL").is_some()
 }
 
 /// Options of `lab`.
@@ -374,6 +177,9 @@ pub struct LabOptions {
     /// Print the kernel configuration the lab needs and do nothing.
     #[arg(long)]
     pub print_config: bool,
+    /// Trace the kernel under test: as --kernel-trace of the run or replay inside.
+    #[arg(long)]
+    pub kernel_trace: bool,
     /// What to run inside, with its arguments: run, replay, or exec PROGRAM ARGS; the main job
     /// if nothing is said.
     #[arg(last = true, value_name = "SUBCOMMAND")]
@@ -392,6 +198,7 @@ impl LabOptions {
             share: None,
             dry_run: false,
             print_config: false,
+            kernel_trace: false,
             command,
         }
     }

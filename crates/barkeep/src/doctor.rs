@@ -1,12 +1,13 @@
 //! `doctor`: what this machine can do, and what is in the way.
 
-use crate::exit::{Exit, UsageExt};
+use crate::exit::{self, Exit, UsageExt};
 use barkeep_doctor::machine::Wanted;
 use barkeep_doctor::{NoProbe, Probe, Probed, Roots, examine};
+use barkeep_export::Backing;
 use barkeep_journal::DeviceAddress;
 use barkeep_pci::windows::Window;
 use barkeep_scenario::units::Size;
-use barkeep_vfio::{Device, Sharing, Space};
+use barkeep_vfio::{Device, DeviceError, Sharing, Space};
 use clap::Args;
 use std::error::Error;
 use std::io::Write;
@@ -61,10 +62,14 @@ impl Probe for Opener {
             Ok(opened) => opened,
             Err(error) => return Probed::Closed(told(error)),
         };
-        // Each dma-buf is gone with its descriptor, and nobody has mapped it.
-        let exported = windows.iter().try_for_each(|window| opened.export(window).map(drop));
+        // Each dma-buf is gone with its descriptor, and the mapping with the device.
+        let exported: Result<bool, DeviceError> = windows.iter().try_fold(true, |mappable, window| {
+            let buffer = opened.export(window)?;
+            let (_, of) = opened.map(window, Some(&buffer))?;
+            Ok(mappable && of == Backing::Buffer)
+        });
         match exported {
-            Ok(()) => Probed::Exports,
+            Ok(mappable) => Probed::Exports { mappable },
             Err(error) => Probed::Refused(told(error)),
         }
     }
@@ -72,5 +77,5 @@ impl Probe for Opener {
 
 /// An error and what is behind it, in one line.
 fn told(error: impl Error + Send + Sync + 'static) -> String {
-    format!("{:#}", anyhow::Error::new(error))
+    exit::told(&anyhow::Error::new(error))
 }

@@ -91,6 +91,30 @@ impl<T, E: Into<anyhow::Error>> UsageExt<T> for Result<T, E> {
     }
 }
 
+/// An error and its causes, in one line: each once, though some libraries' errors repeat their source, and in the
+/// system's words without their number.
+#[must_use]
+pub fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let text = without_number(&cause.to_string());
+        if told.is_empty() {
+            told = text;
+        } else if !told.ends_with(&text) {
+            told = format!("{told}: {text}");
+        }
+    }
+    told
+}
+
+/// A text without "(os error 2)", wherever that stands.
+fn without_number(text: &str) -> String {
+    const MARK: &str = " (os error ";
+    let mut parts = text.split(MARK);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_number, rest)| rest))
+}
+
 /// An error with a status of its own.
 pub fn wrong(exit: Exit, what: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Wrong { exit, what: what.into() })
@@ -99,6 +123,15 @@ pub fn wrong(exit: Exit, what: impl Into<String>) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_and_in_words() {
+        let cause = || std::io::Error::from_raw_os_error(22);
+        let error = anyhow::Error::new(cause()).context(format!("cannot bind: {}", cause())).context("no VM");
+        assert_eq!(told(&error), "no VM: cannot bind: Invalid argument");
+        assert_eq!(without_number("a (os error 2): b (os error 22)"), "a: b");
+        assert_eq!(without_number("(os error"), "(os error");
+    }
 
     #[test]
     fn statuses_are_those_of_the_table() {

@@ -1,7 +1,7 @@
 //! Watches over a VMM's process inside the lab that is to be ended by SIGKILL, by its own scenario or
 //! from here, and looks at what is left of it.
 
-use crate::aftermath;
+use crate::aftermath::{self, Lent};
 use anyhow::Context;
 use barkeep_journal::{Actor, Event, Journal, Kind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -46,7 +46,7 @@ pub fn is_watched() -> bool {
 }
 
 /// Runs a command that is a VMM's to its end, and looks at what a killed one leaves. `devices` are the
-/// machine's, as [`aftermath::look`] takes them.
+/// machine's, as [`Lent::now`] takes them.
 ///
 /// # Errors
 /// It cannot be started or waited for, or what it left cannot be looked at.
@@ -58,6 +58,8 @@ pub fn watch(
 ) -> anyhow::Result<Over> {
     let planned = killing != Killing::default();
     let lifetime = planned.then(|| journal.begin(Event::new(Kind::Process, Actor::Vmm).text("vmm")));
+    // A run that nobody is to kill may be of a machine without any.
+    let lent = planned.then(|| Lent::now(devices)).transpose()?;
     let mut child = command.env(WATCHED, "1").spawn().context("cannot start a run")?;
     let (status, struck) = wait(&mut child, killing.after).context("cannot wait for a run")?;
     let killed = status.signal() == Some(SIGKILL);
@@ -65,10 +67,8 @@ pub fn watch(
         let text = if killed { "SIGKILL" } else { "exit" };
         journal.end_with(lifetime, |event| event.text(text).result(0));
     }
-    if !planned || !killed {
-        return Ok(Over::Ended(status));
-    }
-    let left = aftermath::look(devices, journal)?;
+    let Some(lent) = lent.filter(|_| killed) else { return Ok(Over::Ended(status)) };
+    let left = aftermath::look(&lent, journal)?;
     if struck || !killing.by_itself {
         return Ok(Over::Struck { left });
     }

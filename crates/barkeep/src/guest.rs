@@ -1,18 +1,19 @@
 //! `run --guest`: a guest of one's own instead of the probe, from its first instruction to its own end.
 
+use crate::control::Endpoint;
 use crate::event_loop::{self, EventLoop, Woken};
 use crate::exit::{Exit, UsageExt, wrong};
 use crate::guest_init;
-use crate::inside;
 use crate::terminal::Raw;
-use anyhow::Context;
+use crate::typist::Typist;
+use crate::{inside, sandbox};
 use barkeep_boot::Guest;
 use barkeep_journal::{Actor, Event, Kind};
 use barkeep_platform::Board;
 use barkeep_platform::power::Wish;
+use barkeep_sandbox::Sandbox;
 use barkeep_vmm::vcpu::VcpuEnd;
 use barkeep_vmm::{Machine, Parts, Shell};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,41 +69,46 @@ impl GuestOptions {
 ///
 /// # Errors
 /// It cannot be started; what was named is no kernel.
-pub fn run(shell: Shell, board: Arc<Board>, guest: Arc<Guest>, vcpus: u16) -> anyhow::Result<Exit> {
+pub fn run(
+    shell: Shell,
+    board: Arc<Board>,
+    guest: Guest,
+    vcpus: u16,
+    endpoint: Option<Endpoint>,
+    confined: &Arc<Sandbox>,
+) -> anyhow::Result<Exit> {
     let console = Box::new(std::io::stdout());
-    let parts = Parts { board: Arc::clone(&board), probe: None, vcpus, console };
-    let machine = inside::start(shell, parts, guest).usage("cannot start the guest")?;
+    let confine = sandbox::of_vcpus(confined);
+    let parts = Parts { board: Arc::clone(&board), probe: None, vcpus, console, confine };
+    let machine = inside::start(shell, parts, &guest).usage("cannot start the guest")?;
+    // It is in the guest's memory, and never loaded again: its files' size is not to be had twice.
+    drop(guest);
     let terminal = Raw::enter();
-    let typist = Arc::clone(&machine);
-    // Waits for input for ever: it ends with the process.
-    std::thread::Builder::new()
-        .name("console".into())
-        .spawn(move || type_in(&typist))
-        .context("cannot start the console's thread")?;
-    let woken = wait(&machine);
+    let typist = Typist::start(&machine, confined)?;
+    let woken = wait(&board, &machine, endpoint, confined);
     let ends = machine.stop();
+    drop(typist);
     drop(terminal);
     board.take_apart();
     match woken? {
-        Woken::Signal => Ok(Exit::Interrupted),
-        Woken::Done | Woken::VcpuEnded => conclude(&ends, &board),
+        (_, Woken::Signal) => Ok(Exit::Interrupted),
+        (_, Woken::Done | Woken::VcpuEnded | Woken::Quit) => conclude(&ends, &board),
     }
 }
 
-fn wait(machine: &Machine) -> anyhow::Result<Woken> {
-    let nothing = event_loop::event()?;
-    EventLoop::new(nothing, machine.ended().try_clone().context("cannot make an event")?)?.wait()
-}
-
-/// Until the input ends, or the guest.
-fn type_in(machine: &Machine) {
-    let mut bytes = [0; 256];
-    let mut input = std::io::stdin();
-    while let Ok(read @ 1..) = input.read(&mut bytes) {
-        if !machine.console().type_in(&bytes[..read]) {
-            return;
-        }
-    }
+/// Lets it go, and waits for its end. Whoever waits for that on the control socket is told when the loop is
+/// dropped.
+fn wait(
+    board: &Arc<Board>,
+    machine: &Arc<Machine>,
+    endpoint: Option<Endpoint>,
+    confined: &Arc<Sandbox>,
+) -> anyhow::Result<(EventLoop, Woken)> {
+    let mut events = EventLoop::of(event_loop::event()?, board, machine, endpoint, confined)?;
+    machine.resume();
+    let woken = events.wait()?;
+    events.finish_control();
+    Ok((events, woken))
 }
 
 /// What the command says of how the guest ended.
@@ -125,7 +131,7 @@ fn conclude(ends: &[VcpuEnd], board: &Board) -> anyhow::Result<Exit> {
         }
         Some(Ok(Wish::Status(status))) => return Ok(Exit::from_code(status.into())),
         Some(Err(why)) => return Err(wrong(Exit::Broken, format!("the guest cannot go on: {why}"))),
-        None => {}
+        None => tell("the guest was stopped: the control socket has said so"),
     }
     Ok(Exit::Pass)
 }

@@ -5,8 +5,10 @@ use crate::exit::{Exit, Wrong};
 use crate::guard::{self, Killing, Over};
 use crate::inside;
 use crate::lines::Lines;
+use crate::sandbox;
 use anyhow::Context;
 use barkeep_journal::{Clock, Journal, Lane, Reader, Sink, layout};
+use barkeep_sandbox::Mode;
 use barkeep_vmm::kvm_is_here;
 use std::fs::File;
 use std::process::Command;
@@ -33,7 +35,7 @@ pub fn run(options: &RunOptions, lane: Lane) -> anyhow::Result<Exit> {
         let journal = lab_journal()?;
         return match plan.scenario.kills_vmm() && !guard::is_watched() {
             true => watched(&journal),
-            false => inside::run(&plan, options, &journal),
+            false => inside::run(plan, options, &journal),
         };
     }
     if lane == Lane::Kvm {
@@ -41,17 +43,32 @@ pub fn run(options: &RunOptions, lane: Lane) -> anyhow::Result<Exit> {
         kvm_is_here()
             .map_err(|error| anyhow::Error::new(error).context(Wrong::new(Exit::Skipped, NO_KVM)))?;
     }
-    let (journal, shared) = Journal::in_memory(RECORDS, lane, Clock::Hardware)?;
+    let (lane, clock) = by_program_in_lab().unwrap_or((lane, Clock::Hardware));
+    let (journal, shared) = Journal::in_memory(RECORDS, lane, clock)?;
     let reader = Reader::open(shared, layout::HEADER_SIZE + RECORDS * layout::RECORD_SIZE)?;
-    let lines = Lines::create(options, reader.header())?;
+    let lines =
+        Lines::create(options, &plan.scenario, inside::seed(options, &plan.scenario), reader.header())?;
     let ended = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&ended);
-    let follower = std::thread::spawn(move || follow(reader, lines, &told));
-    let result = inside::run(&plan, options, &journal);
+    let confined = sandbox::mode(options) != Mode::Off;
+    let follower = std::thread::spawn(move || {
+        if confined {
+            sandbox::shed();
+        }
+        follow(reader, lines, &told)
+    });
+    let result = inside::run(plan, options, &journal);
     journal.finish(result.as_ref().map_or_else(|error| Exit::of(error).code(), |exit| exit.code()).into());
     ended.store(true, Ordering::Release);
     let lines = follower.join().map_err(|_| anyhow::anyhow!("the journal's reader panicked"))?;
     lines.verdict(&result)
+}
+
+/// Lane and clock of a run that a program in the lab has started, and has given a journal of its own by
+/// taking the lab's from it.
+fn by_program_in_lab() -> Option<(Lane, Clock)> {
+    let variable = |name| std::env::var(name).ok();
+    Some((Lane::from_name(&variable("BARKEEP_LANE")?)?, Clock::from_name(&variable("BARKEEP_CLOCK")?)?))
 }
 
 /// This same command once more, in a process that its scenario can end.

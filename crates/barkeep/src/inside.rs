@@ -6,28 +6,32 @@ use crate::assemble_sim::{self, SimSupply};
 use crate::assemble_vfio::{self, VfioSupply};
 use crate::cast;
 use crate::cli::{DeviceOption, DeviceWord, RunOptions};
+use crate::control::{self, Endpoint};
 use crate::event_loop::{self, EventLoop, Woken};
-use crate::exit::{Exit, UsageExt, Wrong, wrong};
+use crate::exit::{self, Exit, UsageExt, Wrong, wrong};
 use crate::guest;
+use crate::importer;
+use crate::kernel_trace;
 use crate::leftovers;
 use crate::model;
 use crate::noise;
 use crate::notices::Notices;
+use crate::sandbox;
 use crate::version;
 use crate::world::VmWorld;
 use anyhow::Context;
 use barkeep_boot::Guest;
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
-use barkeep_platform::{Board, Ram};
+use barkeep_platform::Board;
 use barkeep_probe::{IMAGE, ServedOptions};
+use barkeep_sandbox::Sandbox;
 use barkeep_scenario::nearest::{nearest, with_suggestion};
 use barkeep_scenario::{RunError, Scenario};
 use barkeep_sim::{HostClock, Named as SimNamed, Punctual, SimHost};
 use barkeep_vfio::Space;
 use barkeep_vmm::vcpu::VcpuEnd;
 use barkeep_vmm::{Machine, MachineError, Parts, ProbeLink, Shell};
-use std::sync::Arc;
-use vmm_sys_util::eventfd::EventFd;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What is to be done with what, as far as words alone tell.
 pub struct Plan {
@@ -38,7 +42,25 @@ pub struct Plan {
     /// Devices that are not in the VM, and which the scenario's administrator acts on.
     pub others: Vec<DeviceOption>,
     /// What is booted instead of the probe.
-    pub guest: Option<Arc<Guest>>,
+    pub guest: Option<Guest>,
+    /// Where somebody outside finds the simulated devices while it goes on.
+    pub live: Live,
+}
+
+/// The simulated devices of a run, while there is one.
+#[derive(Clone, Default)]
+pub struct Live(Arc<Mutex<Weak<SimHost>>>);
+
+impl Live {
+    /// These are they.
+    pub fn is(&self, host: &Arc<SimHost>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(host);
+    }
+
+    /// They, if there are any now.
+    pub fn get(&self) -> Option<Arc<SimHost>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
 }
 
 impl Plan {
@@ -62,10 +84,11 @@ pub enum Devices {
 ///
 /// # Errors
 /// The VM cannot be made or run.
-pub fn run(plan: &Plan, options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
+pub fn run(mut plan: Plan, options: &RunOptions, journal: &Journal) -> anyhow::Result<Exit> {
+    let guest = plan.guest.take();
     framed(&plan.scenario, journal, || match &plan.devices {
-        Devices::Real(devices) => with_real(options, plan, devices, journal),
-        Devices::Simulated(devices) => with_simulated(options, plan, devices, journal),
+        Devices::Real(devices) => with_real(options, &plan, guest, devices, journal),
+        Devices::Simulated(devices) => with_simulated(options, &plan, guest, devices, journal),
     })
 }
 
@@ -86,7 +109,9 @@ pub fn framed(
     let exit = match &result {
         Ok(exit) => *exit,
         Err(error) => {
-            journal.emit(Event::new(Kind::Degraded, Actor::Vmm).text(format!("the run failed: {error:#}")));
+            journal.emit(
+                Event::new(Kind::Degraded, Actor::Vmm).text(format!("the run failed: {}", exit::told(error))),
+            );
             Exit::of(error)
         }
     };
@@ -119,7 +144,8 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
             DeviceWord::Simulated(device) => simulated.push(device),
         }
     }
-    let guest = options.guest.read(options.vcpus(&scenario))?.map(Arc::new);
+    kernel_trace::is_for(options, lane)?;
+    let guest = options.guest.read(options.vcpus(&scenario))?;
     if guest.is_some() && lane == Lane::Model {
         return Err(wrong(Exit::Usage, "--guest needs real vCPUs, and lane model has none: --lane kvm"));
     }
@@ -135,10 +161,12 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
             }
             let there = there()?;
             let others = real_others(&options.others, &there, &scenario)?;
+            importer::are_there(&scenario, &others)?;
             let devices = Devices::Real(real_devices(real, there, &scenario, guest.is_some())?);
-            Ok(Plan { scenario, devices, others, guest })
+            Ok(Plan { scenario, devices, others, guest, live: Live::default() })
         }
         Lane::Kvm | Lane::Model => {
+            importer::has_kernel(&scenario)?;
             let spare: Vec<String> = scenario.second_engines().into_iter().map(str::to_owned).collect();
             let is_spare = |name: &str| spare.iter().any(|spare| spare == name);
             if let Some(other) = scenario.others().into_iter().find(|name| !is_spare(name)) {
@@ -158,7 +186,8 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
                 devices.push(cast::second_engine(name, &own, &scenario)?);
             }
             let others = assemble_sim::options(&devices).split_off(in_vm);
-            Ok(Plan { scenario, devices: Devices::Simulated(devices), others, guest })
+            let (devices, live) = (Devices::Simulated(devices), Live::default());
+            Ok(Plan { scenario, devices, others, guest, live })
         }
     }
 }
@@ -167,7 +196,7 @@ pub fn planned(scenario: Scenario, options: &RunOptions, lane: Lane) -> anyhow::
 fn there() -> anyhow::Result<Vec<DeviceOption>> {
     let named = std::env::var("BARKEEP_DEVICES").unwrap_or_default();
     let parsed: Result<Vec<DeviceOption>, _> = named.split_whitespace().map(str::parse).collect();
-    parsed.context("BARKEEP_DEVICES")
+    parsed.map_err(|error| anyhow::anyhow!("BARKEEP_DEVICES: {error}"))
 }
 
 /// The devices beside the VM that the scenario acts on.
@@ -239,45 +268,86 @@ fn unique(devices: Vec<DeviceOption>) -> anyhow::Result<Vec<DeviceOption>> {
 fn with_real(
     options: &RunOptions,
     plan: &Plan,
+    guest: Option<Guest>,
+    devices: &[DeviceOption],
+    journal: &Journal,
+) -> anyhow::Result<Exit> {
+    sandbox::may_pin(options, &plan.scenario, devices.len())?;
+    kernel_trace::around(options, journal, |journal| with_real_traced(options, plan, guest, devices, journal))
+}
+
+fn with_real_traced(
+    options: &RunOptions,
+    plan: &Plan,
+    guest: Option<Guest>,
     devices: &[DeviceOption],
     journal: &Journal,
 ) -> anyhow::Result<Exit> {
     let scenario = &plan.scenario;
+    let confined = sandbox::prepare(options, journal)?;
+    let endpoint = control::listen(options.control.as_deref())?;
     let (faults, log) = assemble_vfio::open_fault_log(journal).unzip();
-    let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
+    let has_devices = !devices.is_empty() || guest.is_none();
+    let ram = Arc::new(options.ram(scenario, has_devices)?);
     let space = Space::new(options.sharing(scenario)).usage("no I/O address space")?;
-    let shell = Shell::new(&ram).usage("no virtual machine")?;
-    let supply = VfioSupply::new(space, &shell)?;
+    let mut shell = Shell::new(&ram).usage("no virtual machine")?;
+    if guest.is_some() {
+        shell.expect_interrupts(journal);
+    }
+    let supply = VfioSupply::new(space, &shell, !scenario.importers().is_empty())?;
     let named = Named { devices, others: &plan.others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
-    let notices = Notices::start(&board, supply.into_signals(), log)?;
-    if let Some(guest) = &plan.guest {
-        let result = guest::run(shell, board, Arc::clone(guest), options.vcpus(scenario));
+    sandbox::confine(&confined)?;
+    let notices = Notices::start(&board, supply.into_signals(), log, &confined)?;
+    if let Some(guest) = guest {
+        let vcpus = options.vcpus(scenario);
+        let result = guest::run(shell, board, guest, vcpus, endpoint, &confined);
         drop(notices);
         return result;
     }
-    run_machine(shell, board, options, scenario, None, Some(notices))
+    let around = Around { clock: None, notices: Some(notices), endpoint, confined };
+    run_machine(shell, board, options, scenario, around)
 }
 
 fn with_simulated(
     options: &RunOptions,
     plan: &Plan,
+    guest: Option<Guest>,
     devices: &[SimNamed],
     journal: &Journal,
 ) -> anyhow::Result<Exit> {
     let scenario = &plan.scenario;
-    let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
-    let shell = Shell::new(&ram).usage("no virtual machine")?;
+    let confined = sandbox::prepare(options, journal)?;
+    let endpoint = control::listen(options.control.as_deref())?;
+    let ram = Arc::new(options.ram(scenario, true)?);
+    let mut shell = Shell::new(&ram).usage("no virtual machine")?;
+    if guest.is_some() {
+        shell.expect_interrupts(journal);
+    }
     let clock = Arc::new(HostClock::default());
     let host = SimHost::new(devices, clock.clone()).usage("no simulated devices")?;
-    let punctual = Punctual::start(&host).context("cannot start the engines' thread")?;
+    plan.live.is(&host);
+    let alone = sandbox::mode(options) != barkeep_sandbox::Mode::Off;
+    let begin = move || {
+        if alone {
+            sandbox::shed()
+        }
+    };
+    let punctual = Punctual::start(&host, begin).context("cannot start the engines' thread")?;
     let supply = SimSupply::new(&host, shell.slots());
     let (devices, faults) = (plan.in_vm(devices), assemble_sim::faults(&host));
     let named = Named { devices: &devices, others: &plan.others };
     let board = Arc::new(assemble::assemble(&supply, ram, named, options.p2p, faults, journal)?);
-    let result = match &plan.guest {
-        Some(guest) => guest::run(shell, Arc::clone(&board), Arc::clone(guest), options.vcpus(scenario)),
-        None => run_machine(shell, Arc::clone(&board), options, scenario, Some(clock), None),
+    sandbox::confine(&confined)?;
+    let result = match guest {
+        Some(guest) => {
+            let vcpus = options.vcpus(scenario);
+            guest::run(shell, Arc::clone(&board), guest, vcpus, endpoint, &confined)
+        }
+        None => {
+            let around = Around { clock: Some(clock), notices: None, endpoint, confined };
+            run_machine(shell, Arc::clone(&board), options, scenario, around)
+        }
     };
     assemble_sim::bury(&board, &host);
     drop(punctual);
@@ -285,14 +355,26 @@ fn with_simulated(
     result
 }
 
-/// Starts the machine. If it cannot be, its board is taken apart: nobody else will.
+/// Makes the machine, paused. If it cannot be, its board is taken apart: nobody else will.
 ///
 /// # Errors
 /// See [`MachineError`].
-pub fn start(shell: Shell, parts: Parts, guest: Arc<Guest>) -> Result<Arc<Machine>, MachineError> {
+pub fn start(shell: Shell, parts: Parts, guest: &Guest) -> Result<Arc<Machine>, MachineError> {
     let board = Arc::clone(&parts.board);
     let machine = shell.start(parts, guest).inspect_err(|_| board.take_apart());
     machine.map(Arc::new)
+}
+
+/// What is around a machine.
+struct Around {
+    /// That of simulated devices.
+    clock: Option<Arc<HostClock>>,
+    /// What the kernel tells of real ones.
+    notices: Option<Notices>,
+    /// The control socket, if one was asked for.
+    endpoint: Option<Endpoint>,
+    /// What confines its threads.
+    confined: Arc<Sandbox>,
 }
 
 /// Runs the scenario on a machine of real vCPUs, whatever its devices are, and gives
@@ -302,9 +384,9 @@ fn run_machine(
     board: Arc<Board>,
     options: &RunOptions,
     scenario: &Scenario,
-    clock: Option<Arc<HostClock>>,
-    notices: Option<Notices>,
+    around: Around,
 ) -> anyhow::Result<Exit> {
+    let Around { clock, notices, endpoint, confined } = around;
     let vcpus = options.vcpus(scenario);
     let link = Arc::new(ProbeLink::new(Arc::clone(board.ram()), usize::from(vcpus)));
     let cmdline = ServedOptions { cpus: usize::from(vcpus), ..ServedOptions::default() }.to_string();
@@ -313,13 +395,14 @@ fn run_machine(
         probe: Some(Arc::clone(&link)),
         vcpus,
         console: Box::new(std::io::stderr()),
+        confine: sandbox::of_vcpus(&confined),
     };
     let probe = Guest { kernel: IMAGE.to_vec(), cmdline, ..Guest::default() };
-    let machine = start(shell, parts, Arc::new(probe)).context("cannot start the virtual machine")?;
-    let world = VmWorld::new(Arc::clone(&board), link, Arc::clone(&machine), clock);
+    let machine = start(shell, parts, &probe).context("cannot start the virtual machine")?;
+    let world = VmWorld::new(Arc::clone(&board), link, Arc::clone(&machine), probe, clock);
     let seed = seed(options, scenario);
     let noise = noise::start(scenario, seed, board.journal())?;
-    let result = run_scenario(scenario, seed, &world, machine.ended());
+    let result = run_scenario(scenario, seed, &world, endpoint, &confined);
     drop(noise);
     drop(world);
     let ends = machine.stop();
@@ -331,22 +414,25 @@ fn run_machine(
         board.take_apart()
     }
     match result? {
-        Some(result) => verdict(result, &ends),
-        None => Ok(Exit::Interrupted),
+        (_, Some(result)) => verdict(result, &ends),
+        (_, None) => Ok(Exit::Interrupted),
     }
 }
 
-/// Runs the scenario on a thread of its own; `None` if a signal ended it first.
+/// Runs the scenario on a thread of its own; `None` if a signal, or a word on the control socket, ended it
+/// first. Whoever waits for the end there is told when the loop is dropped.
 fn run_scenario(
     scenario: &Scenario,
     seed: u64,
     world: &VmWorld,
-    ended: &EventFd,
-) -> anyhow::Result<Option<Result<(), RunError>>> {
+    endpoint: Option<Endpoint>,
+    confined: &Arc<Sandbox>,
+) -> anyhow::Result<(EventLoop, Option<Result<(), RunError>>)> {
     let done = event_loop::event()?;
     let told = done.try_clone().context("cannot make an event")?;
-    let mut events = EventLoop::new(done, ended.try_clone().context("cannot make an event")?)?;
-    std::thread::scope(|scope| {
+    let mut events = EventLoop::of(done, &world.board, &world.machine, endpoint, confined)?;
+    world.machine.resume();
+    let result = std::thread::scope(|scope| {
         let runner = scope.spawn(move || {
             let result = barkeep_scenario::run(scenario, world, seed);
             // Only fails when it is readable already.
@@ -359,8 +445,13 @@ fn run_scenario(
             world.link.hang_up();
         }
         let result = runner.join().map_err(|_| anyhow::anyhow!("the scenario's thread panicked"))?;
-        Ok((woken? != Woken::Signal).then_some(result))
-    })
+        match woken? {
+            Woken::Done | Woken::VcpuEnded => Ok(Some(result)),
+            Woken::Signal | Woken::Quit => anyhow::Ok(None),
+        }
+    });
+    events.finish_control();
+    Ok((events, result?))
 }
 
 /// How a scenario that was carried out ends its run.

@@ -1,6 +1,7 @@
 //! A run's journal as it goes into a file.
 
 use crate::exit::UsageExt;
+use crate::recipe::Recipe;
 use barkeep_journal::{Event, Header, json};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -21,11 +22,23 @@ impl JournalFile {
     /// # Errors
     /// Results cannot be written there.
     pub fn create(folder: &Path, header: Header) -> anyhow::Result<Self> {
+        Self::with_first_line(folder, header, &json::header_line(header))
+    }
+
+    /// The same of a run that can be carried out again.
+    ///
+    /// # Errors
+    /// Results cannot be written there.
+    pub fn of_recipe(folder: &Path, header: Header, recipe: &Recipe) -> anyhow::Result<Self> {
+        Self::with_first_line(folder, header, &json::header_line_with(header, &recipe.to_json()))
+    }
+
+    fn with_first_line(folder: &Path, header: Header, line: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder).usage(format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join("journal.jsonl");
         let file = File::create(&path).usage(format!("cannot write {}", path.display()))?;
         let mut file = BufWriter::new(file);
-        let written = writeln!(file, "{}", json::header_line(header));
+        let written = writeln!(file, "{line}");
         Ok(Self { file, path, header, written })
     }
 

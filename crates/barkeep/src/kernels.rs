@@ -1,6 +1,7 @@
 //! Which kernel a lab boots: a file, or the newest that `scripts/kernel` has built of a variant.
 
-use crate::exit::{Exit, wrong};
+use crate::exit::{Exit, UsageExt, wrong};
+use barkeep_real::importer;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,30 @@ const PLAIN: &str = "plain";
 /// There is neither; with how to get it.
 pub fn kernel(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     choose(named, &cache().map(|cache| cache.join("kernels")).unwrap_or_default())
+}
+
+/// Whether the test importer's module lies beside a kernel.
+pub fn has_importer(kernel: &Path) -> bool {
+    kernel.with_file_name(IMPORTER).is_file()
+}
+
+/// The test importer's module for a kernel: `scripts/kernel` puts it beside the image.
+///
+/// # Errors
+/// It is not there, or of another version than this program; with how to get it.
+pub fn importer(kernel: &Path) -> anyhow::Result<PathBuf> {
+    if has_importer(kernel) {
+        let module = kernel.with_file_name(IMPORTER);
+        let file = std::fs::read(&module).usage(format!("cannot read {}", module.display()))?;
+        importer::fits(&file).usage(format!("{} will not do", module.display()))?;
+        return Ok(module);
+    }
+    let what = format!(
+        "the topology has a device of the test importer's, and there is no {IMPORTER} beside {}; scripts/kernel \
+         --importer builds it for a kernel of the cache (of a variant, with --variant)",
+        kernel.display()
+    );
+    Err(wrong(Exit::Usage, what))
 }
 
 /// As `scripts/lib.sh` has it.
@@ -65,6 +90,7 @@ fn built(kernels: &Path) -> Vec<String> {
 }
 
 const IMAGE: &str = "bzImage";
+const IMPORTER: &str = "barkeep_importer.ko";
 
 /// Every kernel of the cache, with its variant (`scripts/kernel` writes it into `recipe`).
 fn entries(kernels: &Path) -> impl Iterator<Item = (PathBuf, String)> {

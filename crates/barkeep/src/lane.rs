@@ -20,6 +20,14 @@ pub enum Place {
 /// no many times.
 pub fn place(options: &RunOptions) -> anyhow::Result<Place> {
     let place = decide(options.lane, &options.devices, inside_lab())?;
+    if let (Some(path), Place::Here(Lane::Model) | Place::Emulator) = (&options.control, place) {
+        let what = format!(
+            "--control {} is for a VMM that runs here: --lane kvm or host, or inside of the lab: barkeep lab -- run \
+             --control …",
+            path.display()
+        );
+        return Err(wrong(Exit::Usage, what));
+    }
     match (options.times, place) {
         (None, _) | (Some(_), Place::Here(Lane::Model | Lane::Lab) | Place::Emulator) => Ok(place),
         (Some(_), Place::Here(Lane::Kvm | Lane::Host)) => {

@@ -1,11 +1,13 @@
 //! A journal as it goes into a file and before a person's eyes, event by event.
 
 use crate::cli::RunOptions;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::journal_file::JournalFile;
+use crate::recipe::Recipe;
 use crate::show::Show;
 use barkeep_check::Ended;
 use barkeep_journal::{Event, Header, Sink};
+use barkeep_scenario::Scenario;
 use std::path::Path;
 
 /// `journal.jsonl` being written, and the verdict being formed.
@@ -19,9 +21,18 @@ impl Lines {
     ///
     /// # Errors
     /// Results cannot be written there.
-    pub fn create(options: &RunOptions, header: Header) -> anyhow::Result<Self> {
+    pub fn create(
+        options: &RunOptions,
+        scenario: &Scenario,
+        seed: u64,
+        header: Header,
+    ) -> anyhow::Result<Self> {
         let out = options.out.as_deref().unwrap_or(Path::new("out/run"));
-        Ok(Self { file: JournalFile::create(out, header)?, show: Show::new() })
+        let file = match options.guest.guest {
+            Some(_) => JournalFile::create(out, header)?,
+            None => JournalFile::of_recipe(out, header, &Recipe::of(options, scenario, seed)?)?,
+        };
+        Ok(Self { file, show: Show::new() })
     }
 
     /// Writes out what is held back.
@@ -38,7 +49,7 @@ impl Lines {
         let status = match result {
             Ok(exit) => *exit,
             Err(error) => {
-                eprintln!("barkeep: {error:#}");
+                eprintln!("barkeep: {}", exit::told(error));
                 Exit::of(error)
             }
         };

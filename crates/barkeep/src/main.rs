@@ -9,18 +9,25 @@ mod bind;
 mod cast;
 mod cli;
 mod conform;
+mod control;
+mod ctl;
+mod diff;
 mod doctor;
 mod event_loop;
 mod exit;
+mod explain;
 mod explore;
+mod exporter;
 mod guard;
 mod guest;
 mod guest_init;
 mod handover;
 mod here;
+mod importer;
 mod inside;
 mod journal_file;
 mod kernel_reports;
+mod kernel_trace;
 mod kernels;
 mod lane;
 mod leftovers;
@@ -32,7 +39,10 @@ mod notices;
 mod outside;
 mod pages;
 mod proc_status;
+mod recipe;
+mod replay;
 mod report_merge;
+mod sandbox;
 mod second;
 mod show;
 mod stderr_log;
@@ -40,6 +50,8 @@ mod storm;
 mod terminal;
 mod times;
 mod times_in_lab;
+mod trace;
+mod typist;
 mod version;
 mod wall_clock;
 mod world;
@@ -63,7 +75,7 @@ fn main() -> ExitCode {
     match prepare(&cli).and_then(|()| dispatch(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("barkeep: {error:#}");
+            eprintln!("barkeep: {}", exit::told(&error));
             Exit::of(&error).into()
         }
     }
@@ -79,9 +91,13 @@ fn prepare(_cli: &Cli) -> anyhow::Result<()> {
 fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Run(options) => run(&options),
-        Command::Replay { scenario, options } => run(&options.with_scenario(scenario)?),
+        Command::Replay { scenario, replay, options } => replay::replay(scenario, options, &replay),
         Command::Check { journal } => show::check(&journal),
+        Command::Trace(options) => trace::trace(&options),
+        Command::Explain(options) => explain::explain(&options),
+        Command::Diff(options) => diff::diff(&options),
         Command::Lab(options) => outside::lab(&options),
+        Command::Ctl(options) => ctl::ctl(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Bind(options) => bind::bind(&options),
         Command::Unbind(options) => bind::unbind(&options),
@@ -90,6 +106,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Conform(options) => conform::conform(&options),
         Command::Matrix(options) => matrix::matrix(&options),
         Command::Explore(options) => explore::explore(&options),
+        Command::Exporter(options) => exporter::exporter(&options),
+        Command::ExporterParty(options) => exporter::party(&options),
         Command::Storm(options) => storm::storm(&options),
         Command::Report { command } => report_merge::report(&command),
         Command::StormWorker(options) => storm::worker::work(&options),
@@ -110,6 +128,14 @@ fn inherit() -> anyhow::Result<Exit> {
 }
 
 fn run(options: &cli::RunOptions) -> anyhow::Result<Exit> {
+    let words = std::env::args_os().skip(1).map(|word| {
+        word.into_string().map_err(|word| wrong(Exit::Usage, format!("{} is not UTF-8", word.display())))
+    });
+    run_with(options, words.collect::<anyhow::Result<_>>()?)
+}
+
+/// Carries it out where it is to be; `words` are those of the command line, for the emulator's inside.
+fn run_with(options: &cli::RunOptions, words: Vec<String>) -> anyhow::Result<Exit> {
     let place = lane::place(options)?;
     if options.kill_after.is_some() && place != lane::Place::Emulator {
         return Err(wrong(
@@ -125,6 +151,6 @@ fn run(options: &cli::RunOptions) -> anyhow::Result<Exit> {
         {
             times_in_lab::run(options)
         }
-        lane::Place::Emulator => outside::run_in_lab(options, std::env::args_os().skip(1)),
+        lane::Place::Emulator => outside::run_in_lab(options, &words),
     }
 }

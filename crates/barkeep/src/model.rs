@@ -62,7 +62,8 @@ pub fn run(options: &RunOptions) -> anyhow::Result<Exit> {
 /// # Errors
 /// Results cannot be written.
 pub fn written(plan: &Plan, options: &RunOptions, seed: u64) -> anyhow::Result<Exit> {
-    let lines = Lines::create(options, Header { lane: Lane::Model, clock: Clock::Virtual })?;
+    let lines =
+        Lines::create(options, &plan.scenario, seed, Header { lane: Lane::Model, clock: Clock::Virtual })?;
     let done = once(plan, options, seed, lines)?;
     done.sink.verdict(&done.result)
 }
@@ -116,7 +117,7 @@ fn with_guest(
     journal: &Journal,
     operations: &mut Operations,
 ) -> anyhow::Result<Exit> {
-    let Plan { scenario, devices: Devices::Simulated(devices), others, guest: None } = plan else {
+    let Plan { scenario, devices: Devices::Simulated(devices), others, guest: None, live } = plan else {
         anyhow::bail!("lane model has simulated devices and vCPUs only");
     };
     if scenario.perturb.noise.is_some() {
@@ -124,6 +125,7 @@ fn with_guest(
     }
     let host = SimHost::new(devices, timeline.clone()).usage("no simulated devices")?;
     timeline.set_host(&host);
+    live.is(&host);
     let ram = Arc::new(Ram::new(options.memory(scenario)).usage("no guest memory")?);
     let slots = Arc::new(Slots::new(&ram));
     let supply = SimSupply::new(&host, &slots);

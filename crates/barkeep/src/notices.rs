@@ -2,10 +2,11 @@
 //! wake-up, a DMA the IOMMU refused. What is to be done about it may wait for a reset, so it is done
 //! on no thread that anybody else waits for.
 
-use crate::leftovers;
+use crate::{event_loop, leftovers, sandbox};
 use anyhow::Context;
 use barkeep_journal::DeviceAddress;
 use barkeep_platform::Board;
+use barkeep_sandbox::{Role, Sandbox};
 use barkeep_vfio::Signals;
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
 use std::fs::File;
@@ -45,8 +46,9 @@ impl Notices {
         board: &Arc<Board>,
         signals: Vec<(DeviceAddress, Signals)>,
         log: Option<File>,
+        confined: &Arc<Sandbox>,
     ) -> anyhow::Result<Self> {
-        let stop = EventFd::new(vmm_sys_util::eventfd::EFD_NONBLOCK).context("cannot make an event")?;
+        let stop = event_loop::event()?;
         let mut sources = vec![Source::Stop(stop.try_clone().context("cannot make an event")?)];
         for (address, Signals { request, error, wake }) in signals {
             let driver = board.driver();
@@ -62,7 +64,9 @@ impl Notices {
         sources.extend(log.map(Source::Log));
         let mut manager = EventManager::new().context("cannot make an event loop")?;
         let id = manager.add_subscriber(Watch { board: Arc::clone(board), sources, stopped: false });
+        let confined = Arc::clone(confined);
         let wait = move || {
+            sandbox::thread(&confined, Role::Device);
             while manager.run().is_ok() {
                 if manager.subscriber_mut(id).is_ok_and(|watch| watch.stopped) {
                     return;
@@ -71,6 +75,13 @@ impl Notices {
         };
         let thread = std::thread::Builder::new().name("notices".into()).spawn(wait);
         Ok(Self { stop, thread: Some(thread.context("cannot start a thread")?) })
+    }
+}
+
+impl Watch {
+    fn named(&self, device: u16) -> (&str, DeviceAddress) {
+        let name = self.board.names().nth(usize::from(device)).unwrap_or("a device");
+        (name, self.board.driver().address(device))
     }
 }
 
@@ -93,10 +104,21 @@ impl MutEventSubscriber for Watch {
             // Read by the device, which is asked.
             Source::Request(device, _) => {
                 if self.board.notice_request(*device) {
+                    let (name, address) = self.named(*device);
+                    eprintln!(
+                        "barkeep: the kernel asks for {name} ({address}) back: the guest has it no longer"
+                    );
                     leftovers::count_removed(self.board.journal());
                 }
             }
-            Source::Error(device, event) if event.read().is_ok() => self.board.errored(*device),
+            Source::Error(device, event) if event.read().is_ok() => {
+                let (name, address) = self.named(*device);
+                eprintln!(
+                    "barkeep: {name} ({address}) has had an uncorrectable error (PCI Express AER): the guest keeps \
+                     it, and should reset it; the host's kernel may have reset its link"
+                );
+                self.board.errored(*device);
+            }
             Source::Wake(device, event) if event.read().is_ok() => self.board.woken(*device),
             // Read by nobody else: there is nothing to be read twice.
             Source::Error(..) | Source::Wake(..) => {}

@@ -2,13 +2,15 @@
 
 use crate::cli::{LabOptions, RunOptions, shipped, shipped_names};
 use crate::exit::{Exit, UsageExt, wrong};
+use crate::inside;
 use crate::kernels;
+use crate::recipe::Recipe;
 use crate::show::Show;
 use crate::storm::{self, options::StormOptions};
+use crate::times_in_lab;
 use barkeep_check::Ended;
 use barkeep_lab::{Carried, LabError, Outcome, Request, Topology};
 use barkeep_scenario::Scenario;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +21,9 @@ pub const DEFAULT_TIMEOUT: u64 = 600;
 /// The word that runs another program than this one.
 const EXEC: &str = "exec";
 /// The words that run no scenario: there is nothing to judge in the journal, and their status is passed on.
-const NO_SCENARIO: [&str; 4] = [EXEC, "doctor", "bind", "unbind"];
+const NO_SCENARIO: [&str; 5] = [EXEC, "doctor", "bind", "unbind", EXPORTER];
+/// The word whose topology is of its own.
+const EXPORTER: &str = "exporter";
 /// The word that is not one run inside but many.
 const STORM: &str = "storm";
 
@@ -48,12 +52,29 @@ pub fn lab(options: &LabOptions) -> anyhow::Result<Exit> {
 /// # Errors
 /// What was named is wrong.
 pub fn request(options: &LabOptions) -> anyhow::Result<Request> {
-    let command = if options.command.is_empty() { vec!["run".to_owned()] } else { options.command.clone() };
+    let request = request_without_module(options)?;
+    let importer =
+        request.topology.wants_importer().then(|| kernels::importer(&request.kernel)).transpose()?;
+    Ok(Request { importer, ..request })
+}
+
+/// The same without the test importer's module, whatever the topology wants.
+///
+/// # Errors
+/// What was named is wrong.
+pub fn request_without_module(options: &LabOptions) -> anyhow::Result<Request> {
+    let mut command =
+        if options.command.is_empty() { vec!["run".to_owned()] } else { options.command.clone() };
+    trace_kernel(options, &mut command)?;
     let topology = topology(options.topology.as_deref(), &command)?;
+    let replay = recipe(&command)?.map(|recipe| recipe.to_json());
     let (command, carried) = carry(&command);
+    let kernel = kernels::kernel(options.kernel.as_deref())?;
     Ok(Request {
-        kernel: kernels::kernel(options.kernel.as_deref())?,
+        replay,
+        kernel,
         topology,
+        importer: None,
         fast: options.fast,
         timeout: Duration::from_secs(options.timeout),
         out: options.out.clone(),
@@ -62,6 +83,29 @@ pub fn request(options: &LabOptions) -> anyhow::Result<Request> {
         command,
         append: String::new(),
     })
+}
+
+/// Words of `run` and `replay` that stand alone; every other option has a value.
+const FLAGS: [&str; 4] = [KERNEL_TRACE, REPLAY_FLAGS[0], REPLAY_FLAGS[1], REPLAY_FLAGS[2]];
+const KERNEL_TRACE: &str = "--kernel-trace";
+/// Those of `replay` that are for this side of the emulator.
+pub const REPLAY_FLAGS: [&str; 3] = ["--break", "--gdb", "--best-effort"];
+
+/// `--kernel-trace` of the lab is that of the run inside.
+fn trace_kernel(options: &LabOptions, command: &mut Vec<String>) -> anyhow::Result<()> {
+    if !options.kernel_trace {
+        return Ok(());
+    }
+    match command.first().map_or("", String::as_str) {
+        "run" | "replay" => {
+            command.push(KERNEL_TRACE.to_owned());
+            Ok(())
+        }
+        other => Err(wrong(
+            Exit::Usage,
+            format!("--kernel-trace is for `run` and `replay` inside, not for `{other}`"),
+        )),
+    }
 }
 
 /// Boots the lab, to the end of what it was asked for.
@@ -85,15 +129,18 @@ pub fn boot(request: &Request, mut show: Show) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// As [`lab`].
-pub fn run_in_lab(options: &RunOptions, arguments: impl Iterator<Item = OsString>) -> anyhow::Result<Exit> {
-    let arguments: Vec<String> = arguments
-        .map(|word| {
-            word.into_string().map_err(|word| wrong(Exit::Usage, format!("{} is not UTF-8", word.display())))
-        })
-        .collect::<anyhow::Result<_>>()?;
-    let command = without_options(&arguments, &["--lane", "--out", "--kernel"]);
+pub fn run_in_lab(options: &RunOptions, words: &[String]) -> anyhow::Result<Exit> {
     let out = options.out.clone().unwrap_or_else(|| PathBuf::from("out/lab"));
-    lab(&LabOptions { kernel: options.kernel.clone(), ..LabOptions::of(command, &out) })
+    boot(&request_of_run(options, words, &out)?, Show::new())
+}
+
+/// What the lab is asked for by `run --lane lab` of these words.
+///
+/// # Errors
+/// What was named is wrong.
+pub fn request_of_run(options: &RunOptions, words: &[String], out: &Path) -> anyhow::Result<Request> {
+    let command = without_options(words, &["--lane", "--out", "--kernel"]);
+    request(&LabOptions { kernel: options.kernel.clone(), ..LabOptions::of(command, out) })
 }
 
 /// The words without these options and their values.
@@ -120,9 +167,32 @@ fn topology(named: Option<&str>, command: &[String]) -> anyhow::Result<Topology>
         }
         (Some(named), _) => named.to_owned(),
         (None, Some(name)) => name,
+        (None, None) if command.first().is_some_and(|word| word == EXPORTER) => EXPORTER.to_owned(),
         (None, None) => DEFAULT_TOPOLOGY.to_owned(),
     };
     Topology::named_or_file(&name).usage(format!("the topology {name} is not usable"))
+}
+
+/// How the run of an inner command line is carried out again, where it is one.
+fn recipe(command: &[String]) -> anyhow::Result<Option<Recipe>> {
+    let Some(scenario) = scenario_of(command)?.filter(|scenario| scenario.storm.is_none()) else {
+        return Ok(None);
+    };
+    let words = times_in_lab::kept(command);
+    let Ok(options) = RunOptions::of_words(&without_operand(command)) else { return Ok(None) };
+    let seed = inside::seed(&options, &scenario);
+    Recipe::of_words(words, &scenario, seed).map(Some)
+}
+
+/// The options alone.
+fn without_operand(command: &[String]) -> Vec<String> {
+    let mut words = command.get(1..).unwrap_or_default().to_vec();
+    if command.first().is_some_and(|word| word == "replay") {
+        let all: Vec<&str> = words.iter().map(String::as_str).collect();
+        let operand = first_operand(&all).map(str::to_owned);
+        words.retain(|word| Some(word) != operand.as_ref());
+    }
+    words
 }
 
 /// The scenario an inner command line carries out, where it names or implies one.
@@ -130,6 +200,8 @@ fn scenario_of(command: &[String]) -> anyhow::Result<Option<Scenario>> {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     let name = match words.as_slice() {
         ["replay", rest @ ..] => first_operand(rest),
+        // A guest of one's own has none.
+        ["run", rest @ ..] if value_of(rest, "--guest").is_some() => None,
         ["run", rest @ ..] => value_of(rest, "--scenario").or(Some("main-job")),
         _ => None,
     };
@@ -147,14 +219,14 @@ fn value_of<'a>(words: &[&'a str], option: &str) -> Option<&'a str> {
     next.or_else(|| words.iter().find_map(|word| word.strip_prefix(option)?.strip_prefix('=')))
 }
 
-/// Every option of `replay` has a value.
+/// Every option of `replay` but the flags has a value.
 pub fn first_operand<'a>(words: &[&'a str]) -> Option<&'a str> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if !word.starts_with("--") {
             return Some(word);
         }
-        if !word.contains('=') {
+        if !word.contains('=') && !FLAGS.contains(word) {
             words.next();
         }
     }

@@ -21,7 +21,7 @@ pub mod worker;
 mod workers;
 
 use crate::cli::LaneName;
-use crate::exit::{Exit, UsageExt};
+use crate::exit::{Exit, UsageExt, told};
 use crate::{inside, kernels, outside};
 use barkeep_journal::Lane;
 use barkeep_report::storm::{Known, Storm};
@@ -55,7 +55,7 @@ pub fn storm(options: &StormOptions) -> anyhow::Result<Exit> {
     let formats = Formats { junit: options.junit.clone(), ktap: options.ktap.clone() };
     let skipped = match load::require_lane(options.lane(), &storm) {
         Ok(()) => None,
-        Err(error) if Exit::of(&error) == Exit::Skipped => Some(format!("{error:#}")),
+        Err(error) if Exit::of(&error) == Exit::Skipped => Some(told(&error)),
         Err(error) => return Err(error),
     };
     can_be_cast(options, &storm)?;

@@ -106,16 +106,28 @@ fn failed(done: &Done, out: &Path) -> anyhow::Result<Exit> {
 }
 
 /// The words of this command line that are each run's as well.
-fn arguments() -> Vec<String> {
+pub fn arguments() -> Vec<String> {
     let words: Vec<String> =
         std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     kept(&words)
 }
 
-fn kept(words: &[String]) -> Vec<String> {
+/// Those of a command line that are about the VM.
+pub fn kept(words: &[String]) -> Vec<String> {
     let (command, words) = words.split_first().map_or(("", words), |(first, rest)| (first.as_str(), rest));
-    let not_theirs = ["--lane", "--out", "--kernel", "--times", "--seed", "--scenario", "--kill-after"];
+    let not_theirs = [
+        "--lane",
+        "--out",
+        "--kernel",
+        "--times",
+        "--seed",
+        "--scenario",
+        "--kill-after",
+        "--until",
+        "--commands",
+    ];
     let mut left = outside::without_options(words, &not_theirs);
+    left.retain(|word| !outside::REPLAY_FLAGS.contains(&word.as_str()));
     if command == "replay" {
         let all: Vec<&str> = left.iter().map(String::as_str).collect();
         let operand = outside::first_operand(&all).map(str::to_owned);

@@ -1,5 +1,7 @@
 //! The world of a scenario on real vCPUs: a VM whose guest is the probe. Its devices are any.
 
+use crate::exit::told;
+use barkeep_boot::Guest;
 use barkeep_platform::Board;
 use barkeep_probe::{Command, Refusal, Reply};
 use barkeep_scenario::{Plan, Time, Turn, World, WorldError};
@@ -22,6 +24,8 @@ pub struct VmWorld {
     pub link: Arc<ProbeLink>,
     /// The machine they are in.
     pub machine: Arc<Machine>,
+    /// What it boots, again and again.
+    guest: Guest,
     /// With simulated devices: the clock by which their kernel sleeps. What is planned on it is
     /// done in the middle of a reset whatever the machine's scheduler does.
     clock: Option<Arc<HostClock>>,
@@ -30,14 +34,15 @@ pub struct VmWorld {
 }
 
 impl VmWorld {
-    /// A world of these devices and this probe in this machine; `clock` is that of simulated devices.
+    /// A world of these devices in this machine, which has booted `guest`, the probe at the other end of `link`; `clock` is that of simulated devices.
     pub fn new(
         board: Arc<Board>,
         link: Arc<ProbeLink>,
         machine: Arc<Machine>,
+        guest: Guest,
         clock: Option<Arc<HostClock>>,
     ) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { board, link, machine, clock, me: me.clone() })
+        Arc::new_cyclic(|me| Self { board, link, machine, guest, clock, me: me.clone() })
     }
 }
 
@@ -55,9 +60,9 @@ impl World for VmWorld {
     }
 
     fn reboot(&self) -> Result<(), WorldError> {
-        self.machine.reboot().map_err(|error| match error {
+        self.machine.reboot(&self.guest).map_err(|error| match error {
             MachineError::Hangs(_) => WorldError::Hang(error.to_string()),
-            error => WorldError::Failed(format!("{:#}", anyhow::Error::new(error))),
+            error => WorldError::Failed(told(&anyhow::Error::new(error))),
         })
     }
 

@@ -11,6 +11,7 @@ use acpi_tables::rsdp::Rsdp;
 use acpi_tables::sdt::Sdt;
 use acpi_tables::xsdt::XSDT;
 use acpi_tables::{Aml, aml};
+use barkeep_platform::interrupts::intx;
 use barkeep_platform::{Ram, map};
 use std::ops::Range;
 use vm_memory::{Bytes, GuestAddress};
@@ -84,7 +85,7 @@ fn mcfg() -> MCFG {
 
 fn dsdt() -> Sdt {
     let mut table = Sdt::new(*b"DSDT", HEADER, 6, OEM, TABLE, REVISION);
-    for part in [pci_root(), serial_port(), power_off()] {
+    for part in [pci_root(), serial_port(), panic_port(), power_off()] {
         table.append_slice(&part);
     }
     table
@@ -106,6 +107,9 @@ fn pci_root() -> Vec<u8> {
     let config = map::PCI_CONFIG_ADDRESS.start;
     let config = aml::IO::new(config, config, 1, (map::PCI_CONFIG_DATA.end - config) as u8);
     let resources = aml::ResourceTemplate::new(vec![&buses, &config, &low, &high]);
+    let routes: Vec<_> =
+        (0..SLOTS).flat_map(|slot| (0..PINS).map(move |pin| (slot, pin))).map(pin_route).collect();
+    let routes: Vec<&dyn Aml> = routes.iter().map(|route| route as &dyn Aml).collect();
     bytes_of(&aml::Device::new(
         "_SB_.PCI0".into(),
         vec![
@@ -116,8 +120,33 @@ fn pci_root() -> Vec<u8> {
             &aml::Name::new("_BBN".into(), &aml::ZERO),
             &aml::Name::new("_UID".into(), &aml::ZERO),
             &aml::Name::new("_CRS".into(), &resources),
+            &aml::Name::new("_PRT".into(), &aml::Package::new(routes)),
         ],
     ))
+}
+
+/// Slots of a bus, and pins of each.
+const SLOTS: u8 = 32;
+const PINS: u8 = 4;
+
+/// Where a pin of a slot goes: an entry of `_PRT` without a link device (ACPI 6.5, 6.2.13), which is
+/// level-triggered and active low.
+struct PinRoute {
+    /// Slot in the upper half, and all of its functions.
+    address: u32,
+    pin: u8,
+    gsi: u32,
+}
+
+fn pin_route((slot, pin): (u8, u8)) -> PinRoute {
+    PinRoute { address: u32::from(slot) << 16 | 0xffff, pin, gsi: intx::gsi(slot, pin) }
+}
+
+impl Aml for PinRoute {
+    fn to_aml_bytes(&self, sink: &mut dyn acpi_tables::AmlSink) {
+        let Self { address, pin, gsi } = self;
+        aml::Package::new(vec![address, pin, &aml::ZERO, gsi]).to_aml_bytes(sink);
+    }
 }
 
 fn serial_port() -> Vec<u8> {
@@ -133,6 +162,16 @@ fn serial_port() -> Vec<u8> {
             &aml::Name::new("_UID".into(), &aml::ZERO),
             &aml::Name::new("_CRS".into(), &resources),
         ],
+    ))
+}
+
+/// Where a kernel that panics says so; Linux's driver knows it by QEMU's name for it (QEMU, docs/specs/pvpanic.rst).
+fn panic_port() -> Vec<u8> {
+    let io = aml::IO::new(map::PANIC_PORT, map::PANIC_PORT, 1, 1);
+    let resources = aml::ResourceTemplate::new(vec![&io]);
+    bytes_of(&aml::Device::new(
+        "_SB_.PEVT".into(),
+        vec![&aml::Name::new("_HID".into(), &"QEMU0001"), &aml::Name::new("_CRS".into(), &resources)],
     ))
 }
 

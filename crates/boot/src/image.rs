@@ -37,6 +37,14 @@ pub enum ImageError {
         "the guest's kernel has boot protocol {0:#06x}; 2.10 (Linux 2.6.31) is the oldest that is known here"
     )]
     Old(u16),
+    /// Its file ends before its code does.
+    #[error("the guest's kernel is truncated: its header says {wanted:#x} bytes, the file has {found:#x}")]
+    Truncated {
+        /// Bytes of the whole.
+        wanted: u64,
+        /// Bytes that there are.
+        found: u64,
+    },
     /// It needs more room than there is.
     #[error(
         "the guest's kernel needs {needed:#x} bytes of memory from {start:#x} on, and {there:#x} are there"
@@ -50,6 +58,9 @@ pub enum ImageError {
         there: u64,
     },
 }
+
+/// What a kernel means that names no setup sectors (Documentation/arch/x86/boot.rst).
+const OLD_SETUP_SECTORS: u64 = 4;
 
 /// A kernel that is in guest memory.
 #[derive(Debug)]
@@ -134,6 +145,14 @@ fn load_bzimage(ram: &Ram, file: &[u8]) -> Result<Image, ImageError> {
     let version = header.version;
     if version < PROTOCOL_2_10 {
         return Err(ImageError::Old(version));
+    }
+    // In sectors and in 16 bytes (Documentation/arch/x86/boot.rst, setup_sects and syssize); the loader takes what
+    // there is, and the guest would stop without a word.
+    let sectors = if header.setup_sects == 0 { OLD_SETUP_SECTORS } else { u64::from(header.setup_sects) };
+    let wanted = (sectors + 1) * 512 + u64::from(header.syssize) * 16;
+    let found = file.len() as u64;
+    if found < wanted {
+        return Err(ImageError::Truncated { wanted, found });
     }
     // It unpacks itself to where it wants to run, and needs that much there; a kernel that can be
     // moved may take itself elsewhere, within the same room.

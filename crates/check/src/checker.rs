@@ -7,9 +7,9 @@ use crate::i5::Places;
 use crate::i6::KernelLog;
 use crate::sometimes::Sometimes;
 use crate::summary::Summary;
-use crate::verdict::{Ended, Verdict};
+use crate::verdict::{Ended, Finding, Verdict};
 use crate::world::World;
-use crate::{i1, i2, i4, i5, i7};
+use crate::{i1, i2, i3, i4, i5, i7};
 use barkeep_journal::{Event, Kind, Phase, Sink};
 
 /// Holds events against the invariants, one at a time, in the journal's order.
@@ -52,6 +52,11 @@ impl Checker {
         if let Some(beyond) = self.world.absorb(event) {
             i5::not_followed(event, beyond, &mut self.findings);
         }
+    }
+
+    /// What was found so far, in that order. What is left open shows only at the end.
+    pub fn findings(&self) -> &[Finding] {
+        self.findings.listed()
     }
 
     /// Entries of memory it holds: devices, windows, exports, steps under way and the like. It
@@ -100,7 +105,14 @@ impl Checker {
             Kind::SlotAdd => i1::went_in(world, event, out),
             Kind::AttachProbe => i2::map_tried(world, event, out),
             Kind::P2pUnmap if ends => i2::unmapped(world, event, out),
-            Kind::Trigger if ends => i2::let_through(world, event, out),
+            Kind::Trigger if ends => {
+                i1::let_through(world, event, out);
+                i2::let_through(world, event, out);
+            }
+            Kind::ImporterStep if ends => {
+                i2::imported(world, event, out);
+                i3::imported(world, event, out);
+            }
             Kind::Trigger => self.restores.let_through(world, event, out),
             Kind::FindOut if ends => i2::found_out(world, event, out),
             Kind::BarExport => i2::exported(event, out),
@@ -140,9 +152,14 @@ impl Checker {
             | Kind::Answered
             | Kind::AccessCount
             | Kind::Mark
+            | Kind::Control
             | Kind::Continuation
             | Kind::Process
-            | Kind::ProcessStep => {}
+            | Kind::ProcessStep
+            | Kind::ImporterStep
+            | Kind::ImporterEvent
+            | Kind::KernelStep
+            | Kind::KernelTrace => {}
         }
     }
 }

@@ -70,7 +70,7 @@ impl Durations {
     }
 
     /// One more.
-    pub(crate) fn add(&mut self, ns: u64) {
+    pub fn add(&mut self, ns: u64) {
         self.add_many(ns, 1);
     }
 
@@ -116,7 +116,7 @@ impl Durations {
     }
 
     /// Each with its count, the shortest first.
-    fn recorded(&self) -> Vec<(u64, u64)> {
+    pub fn recorded(&self) -> Vec<(u64, u64)> {
         match &self.0 {
             Kept::Exact(times) => times.clone(),
             Kept::Rounded { histogram, .. } => histogram

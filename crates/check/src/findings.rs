@@ -51,6 +51,11 @@ impl Findings {
         self.undecided += 1;
     }
 
+    /// The listed ones so far, in the order in which they were found.
+    pub fn listed(&self) -> &[Finding] {
+        &self.listed
+    }
+
     /// Entries of memory it holds.
     pub fn footprint(&self) -> usize {
         self.listed.len()

@@ -16,7 +16,7 @@ use crate::errno::OK;
 use crate::findings::Findings;
 use crate::verdict::Invariant::I1;
 use crate::words::place;
-use crate::world::{Device, Dma, P2p, Tick, World};
+use crate::world::{Debt, Device, Dma, P2p, Tick, World};
 use barkeep_journal::{Event, SeenBy};
 
 /// An access carried its data.
@@ -26,8 +26,20 @@ pub(crate) fn landed(world: &World, event: &Event, out: &mut Findings) {
         "cpu" => cpu_landed(world, device, bar, event, out),
         "dma" => dma_landed(world, device, bar, event, out),
         "second" => second_landed(world, event, out),
+        "importer" => importer_landed(world, event, out),
         _ => {}
     }
+}
+
+/// A revoke is over: an importing device that had the window mapped was told, and has it no more.
+pub(crate) fn let_through(world: &World, event: &Event, out: &mut Findings) {
+    let debt = world.device(event).and_then(|device| world.importing.owed(device, event));
+    let what = match debt {
+        None => return,
+        Some(Debt::NotTold) => "an importer that had a window of it mapped was not told",
+        Some(Debt::StillMapped) => "an importer has a window of it mapped still",
+    };
+    out.add(I1, event, format!("{} of {} is over, and {what}", event.trigger, place(event)));
 }
 
 fn cpu_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut Findings) {
@@ -46,6 +58,17 @@ fn cpu_landed(world: &World, device: &Device, bar: u8, event: &Event, out: &mut 
         return;
     };
     out.add(I1, event, format!("a CPU access reached {} while {why}", place(event)));
+}
+
+/// By an address that an importing device had, and has no more.
+fn importer_landed(world: &World, event: &Event, out: &mut Findings) {
+    if let Some(seq) = world.importing.came_late(event) {
+        let what = format!(
+            "a DMA of the importer, commanded at seq {seq}, reached {} by an address of before",
+            place(event)
+        );
+        out.add(I1, event, what);
+    }
 }
 
 /// By the second process's own mapping, which nobody restores.

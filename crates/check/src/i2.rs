@@ -61,6 +61,21 @@ pub(crate) fn map_tried(world: &World, event: &Event, out: &mut Findings) {
     }
 }
 
+/// An importing device was told to map, or to use what may not be mapped any more.
+pub(crate) fn imported(world: &World, event: &Event, out: &mut Findings) {
+    let (Some(device), Some(OK), Some(begin)) =
+        (world.device(event), event.result, world.steps.begin_event(event))
+    else {
+        return;
+    };
+    let from = world.steps.begun(event).unwrap_or(0);
+    let certain = device.revoked_since.is_some_and(|since| since < from);
+    if certain && matches!(begin.text.as_str(), "map" | "use" | "attach") {
+        let what = format!("the importer's {} of {} while it is revoked gave 0", begin.text, place(event));
+        out.add(I2, event, format!("{what}, not ENODEV"));
+    }
+}
+
 /// Whether anything that was journaled stands where an event wants to map.
 fn occupied(world: &World, event: &Event) -> bool {
     let (Some(address), Some(size)) = (event.address, event.size) else { return true };

@@ -7,10 +7,11 @@
 //! own time, up to 60 s, or as long as the guest likes. What is bound is the VMM's own part: from the
 //! end of what was let through, or from when it began to look, to its word that all is back.
 
+use crate::errno::ENODEV;
 use crate::findings::Findings;
 use crate::verdict::{Finding, Invariant::I3};
 use crate::words::place;
-use crate::world::{Device, P2p, Slot, Window, World};
+use crate::world::{Device, Found, P2p, Slot, Window, World, is_nowhere};
 use barkeep_journal::{Actor, DeviceAddress, Event, Trigger};
 use std::collections::BTreeSet;
 
@@ -152,7 +153,9 @@ impl Restores {
             // A window that has moved with its BAR is no longer where it was told of.
             self.told.retain(|&(of, bar, at, _)| of != address || device.window(bar, at).is_some());
         }
-        for window in &device.windows {
+        // One whose BAR the guest has put where it cannot be is not to come back.
+        let placed = |window: &&Window| !is_nowhere(device.nowhere, window.bar);
+        for window in device.windows.iter().filter(placed) {
             self.judge(address, window, Way::Cpu, cpu_back(window), event, after);
             let p2p_back = !device.is_p2p(window) || matches!(window.p2p, P2p::Live(_));
             let p2p_back = p2p_back || unseen_still(window, after);
@@ -200,6 +203,27 @@ impl Restores {
             .partition::<Vec<_>, _>(|pending| device.is_none() || device == pending.finding.device);
         self.pending = wait;
         ready.into_iter().for_each(|pending| out.push(pending.finding));
+    }
+}
+
+/// An importing device was told to map. Where nothing goes on and the function decodes, it can.
+pub(crate) fn imported(world: &World, event: &Event, out: &mut Findings) {
+    let (Some(device), Some(begin)) = (world.device(event), world.steps.begin_event(event)) else { return };
+    let from = world.steps.begun(event).unwrap_or(0);
+    let back = device.expect == Some(true) && device.expected_at < from && device.at_rest();
+    let undisturbed = !device.disturbed && device.found.is_some_and(Found::live);
+    if event.result == Some(ENODEV)
+        && matches!(begin.text.as_str(), "map" | "use")
+        && back
+        && undisturbed
+        && !device.closed
+    {
+        let what = format!(
+            "the importer's {} of {} gave ENODEV although the function decodes",
+            begin.text,
+            place(event)
+        );
+        out.add(I3, event, what);
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Summary {
     pub expectations_held: u64,
     /// Lines of the kernel's log.
     pub kernel_lines: u64,
+    /// The kernel was traced meanwhile, which takes time of its own.
+    pub kernel_trace: bool,
     /// Resources left, by name.
     pub leftovers: Tally,
     /// What was off, by its text.
@@ -112,6 +114,7 @@ impl Summary {
             unexplained_revokes,
             expectations_held,
             kernel_lines,
+            kernel_trace,
             leftovers,
             degraded,
             marks,
@@ -142,6 +145,7 @@ impl Summary {
         ] {
             *mine = mine.saturating_add(*others);
         }
+        self.kernel_trace |= kernel_trace;
         self.triggers.merge(triggers);
         self.away.merge(away);
         self.marks.merge(marks);
@@ -226,6 +230,7 @@ impl Summary {
             Kind::Revoked => self.revoked(world, event),
             Kind::Expectation => self.expectations_held += u64::from(event.result == Some(0)),
             Kind::KernelLog => self.kernel_lines += 1,
+            Kind::KernelTrace => self.kernel_trace = true,
             Kind::Leftover if value > 0 => self.leftovers.add(&event.text, value),
             Kind::Degraded => self.degraded.add(&event.text, 1),
             Kind::Mark => match Mark::from_name(&event.text) {
@@ -254,9 +259,13 @@ impl Summary {
             | Kind::AttachProbe
             | Kind::VcpuInternalError
             | Kind::Leftover
+            | Kind::Control
             | Kind::Continuation
             | Kind::Process
-            | Kind::ProcessStep => {}
+            | Kind::ProcessStep
+            | Kind::ImporterStep
+            | Kind::ImporterEvent
+            | Kind::KernelStep => {}
         }
     }
 

@@ -15,6 +15,7 @@ mod by_address;
 mod device;
 mod dma;
 mod exports;
+mod importing;
 mod ram;
 mod second;
 mod steps;
@@ -24,9 +25,11 @@ use crate::errno::OK;
 use barkeep_journal::{Actor, Event, Kind, Phase, SeenBy, Trigger};
 pub(crate) use by_address::ByAddress;
 pub(crate) use by_address::DEVICES;
-pub(crate) use device::Device;
+pub(crate) use device::{Device, Found, is_nowhere};
 pub(crate) use dma::{Dma, Dmas};
 pub(crate) use exports::Exports;
+pub(crate) use importing::Debt;
+use importing::Importing;
 use ram::Ram;
 use second::Second;
 use std::fmt;
@@ -66,6 +69,7 @@ pub(crate) struct World {
     pub steps: Steps,
     pub dmas: Dmas,
     pub second: Second,
+    pub importing: Importing,
     pub ram: Ram,
     pub run_ended: bool,
     /// Place and time of the last event.
@@ -103,6 +107,7 @@ impl World {
         };
         let beyond = self.take_in(event, observed_from);
         self.follow_second(event, observed_from);
+        self.follow_importing(event);
         let followed = self.steps.absorb(event, self.tick);
         self.tick += 1;
         beyond.or(if followed { None } else { Some(Beyond::Step) })
@@ -180,6 +185,18 @@ impl World {
         }
     }
 
+    /// What the importing device does, and what happens to the device of its window.
+    fn follow_importing(&mut self, event: &Event) {
+        if !self.importing.concerns(event) {
+            return;
+        }
+        if event.actor == Actor::ImporterDriver {
+            let begun = self.steps.begin_event(event);
+            self.importing.absorb(event, begun, self.tick);
+        }
+        self.importing.exporter(event);
+    }
+
     /// The kernel has taken all it held: nothing of it is under way any more.
     fn vmm_died(&mut self) {
         self.steps.keep(|begin| begin.actor == Actor::Lab);
@@ -193,8 +210,8 @@ impl World {
         match event.kind {
             Kind::RunStart => self.run_ended = false,
             Kind::RunEnd => self.run_ended = true,
-            // In a space of the second process's own.
-            Kind::DmaStart if event.actor == Actor::Importer => {}
+            // In a space of the second process's own, or of the importing device's.
+            Kind::DmaStart if matches!(event.actor, Actor::Importer | Actor::ImporterDriver) => {}
             Kind::DmaStart => return room(self.dmas.start(event, self.tick), Beyond::Engine),
             Kind::Process if is_vmm_killed(event) => self.vmm_died(),
             Kind::Landed | Kind::NotLanded => self.seen_at_bar(event, observed_from),
@@ -244,10 +261,15 @@ impl World {
             | Kind::Mark
             | Kind::Degraded
             | Kind::Leftover
+            | Kind::Control
             | Kind::KernelLog
             | Kind::Continuation
             | Kind::Process
             | Kind::ProcessStep
+            | Kind::ImporterStep
+            | Kind::ImporterEvent
+            | Kind::KernelStep
+            | Kind::KernelTrace
             | Kind::Lost => {}
         }
         None

@@ -7,6 +7,7 @@ use crate::kind::Kind;
 use crate::machine::Machine;
 use crate::recording::{Episode, Recorded};
 use crate::words::describe;
+use barkeep_model::op::Imported;
 use barkeep_model::{Errno, Op, Seen, Subject};
 use barkeep_pci::header;
 use std::fmt;
@@ -47,6 +48,8 @@ pub enum Field {
     Registers,
     /// What is in a BAR that is memory: [`Seen::words`].
     Words,
+    /// What became of an importer: [`Seen::imports`].
+    Imports,
 }
 
 impl Divergence {
@@ -56,7 +59,9 @@ impl Divergence {
         let Self { field, what, specification, kernel, .. } = self;
         let what = match field {
             Field::Answer => String::new(),
-            Field::Buffers | Field::Maps | Field::Registers | Field::Words => format!("after it, {what}: "),
+            Field::Buffers | Field::Maps | Field::Registers | Field::Words | Field::Imports => {
+                format!("after it, {what}: ")
+            }
         };
         format!("{what}the specification says {specification}, the kernel said {kernel}")
     }
@@ -141,11 +146,12 @@ fn difference(specification: &Recorded, kernel: &Recorded, machine: &Machine) ->
     }
     let (specification, kernel) = (&specification.seen, &kernel.seen);
     // A field more must not go unseen.
-    let Seen { buffers, maps, registers, words } = specification;
+    let Seen { buffers, maps, registers, words, imports } = specification;
     buffers_differ(buffers, &kernel.buffers)
         .or_else(|| maps_differ(maps, &kernel.maps))
         .or_else(|| registers_differ(registers, &kernel.registers))
         .or_else(|| words_differ(words, &kernel.words, machine))
+        .or_else(|| imports_differ(imports, &kernel.imports))
 }
 
 fn buffers_differ(specification: &[(u8, u16)], kernel: &[(u8, u16)]) -> Option<Difference> {
@@ -175,6 +181,27 @@ fn registers_differ(specification: &[(u8, u16)], kernel: &[(u8, u16)]) -> Option
         specification: registers(specification),
         kernel: registers(kernel),
     })
+}
+
+fn imports_differ(specification: &[(u8, Imported)], kernel: &[(u8, Imported)]) -> Option<Difference> {
+    differ(specification, kernel).map(|(import, specification, kernel)| Difference {
+        field: Field::Imports,
+        what: format!("what became of import {import}"),
+        specification: imported(specification),
+        kernel: imported(kernel),
+    })
+}
+
+fn imported(value: Option<&Imported>) -> String {
+    let Some(Imported { mapped, notices, released, faults, in_notice }) = value else {
+        return NOTHING.to_owned();
+    };
+    let mapped = if *mapped { "mapped" } else { "not mapped" };
+    let in_notice = outcome(Some(in_notice), "ok");
+    format!(
+        "{mapped}, told {notices}×, let go {released}×, {faults} uses had to map, the last map from a notice \
+         {in_notice}"
+    )
 }
 
 fn words_differ(

@@ -2,7 +2,7 @@
 //! may name any number, and whoever carries it out counts on arrays of a fixed size.
 
 use crate::machine::Machine;
-use barkeep_model::op::{BUFFERS, CONTEXTS, FILES, MAPS, SPACES};
+use barkeep_model::op::{BUFFERS, CONTEXTS, FILES, IMPORTS, MAPS, SPACES};
 use barkeep_model::{Op, Source};
 use thiserror::Error;
 
@@ -56,9 +56,15 @@ pub fn fits(op: &Op, machine: &Machine) -> Result<(), Misfit> {
         Op::SendBuffer { buffer: of }
         | Op::ReceiveBuffer { to: of }
         | Op::ReopenBuffer { buffer: of }
-        | Op::MapBuffer { buffer: of }
         | Op::BufferSize { buffer: of }
         | Op::CloseBuffer { buffer: of } => buffer(of),
+        Op::MapBuffer { buffer: of, offset: _, size: _, map: to } => buffer(of).and_then(|()| map(to)),
+        Op::Import { buffer: of, peer2peer: _, told: _, import: to } => buffer(of).and_then(|()| import(to)),
+        Op::ImportMap { import: of }
+        | Op::ImportUnmap { import: of }
+        | Op::ImportUse { import: of, offset: _ }
+        | Op::ImportPin { import: of, pinned: _ }
+        | Op::ImportEnd { import: of } => import(of),
         Op::Map { space: to, source, start: _, length: _, iova: _ } => {
             space(to)?;
             match source {
@@ -89,6 +95,10 @@ fn buffer(number: u8) -> Result<(), Misfit> {
 
 fn map(number: u8) -> Result<(), Misfit> {
     within("map register", number, MAPS)
+}
+
+fn import(number: u8) -> Result<(), Misfit> {
+    within("attachment register", number, IMPORTS)
 }
 
 fn space(number: u8) -> Result<(), Misfit> {

@@ -11,6 +11,7 @@ mod draw;
 mod expected;
 mod files;
 mod follow;
+mod imports;
 mod memory;
 mod prefix;
 mod spaces;
@@ -110,7 +111,7 @@ fn siblings(machine: &Machine, of: u8) -> Vec<u8> {
 
 impl<'a> Maker<'a> {
     fn new(mut draw: Draw, machine: &'a Machine) -> Self {
-        let theme = draw.weighted(Theme::WEIGHTS).unwrap_or(Theme::Mixed);
+        let theme = draw.weighted(&Theme::weights(machine.abilities())).unwrap_or(Theme::Mixed);
         let cast = Cast::new(&mut draw, machine, theme);
         let (expected, possible) = (Expected::new(machine), Possible::new(machine));
         Self { machine, draw, cast, theme, expected, possible, ops: Vec::new() }
@@ -129,7 +130,15 @@ impl<'a> Maker<'a> {
         if self.draw.once_in(14) {
             return self.story();
         }
-        let kinds = Kind::ALL.iter().map(|kind| (self.theme.weight(*kind), *kind)).collect::<Vec<_>>();
+        let able = self.machine.abilities();
+        if able.importer && self.draw.once_in(14) {
+            return self.imported_story();
+        }
+        if able.mmap && self.draw.once_in(14) {
+            return self.mapped_story();
+        }
+        let kinds = Kind::ALL.iter().filter(|kind| imports::can(able, **kind));
+        let kinds = kinds.map(|kind| (self.theme.weight(*kind), *kind)).collect::<Vec<_>>();
         let Some(kind) = self.draw.weighted(&kinds) else { return };
         if let Some(op) = self.make(kind) {
             self.push(op.clone());
@@ -167,13 +176,19 @@ impl<'a> Maker<'a> {
             Kind::SendBuffer => self.buffer().map(|buffer| Op::SendBuffer { buffer }),
             Kind::ReceiveBuffer => self.receive_buffer(),
             Kind::ReopenBuffer => self.buffer().map(|buffer| Op::ReopenBuffer { buffer }),
-            Kind::MapBuffer => self.buffer().map(|buffer| Op::MapBuffer { buffer }),
+            Kind::MapBuffer => self.map_buffer(),
             Kind::BufferSize => self.buffer().map(|buffer| Op::BufferSize { buffer }),
             Kind::CloseBuffer => self.buffer().map(|buffer| Op::CloseBuffer { buffer }),
             Kind::Map => self.map_into_space(),
             Kind::Unmap => self.unmap(),
             Kind::Copy => self.copy(),
             Kind::Dma => self.dma(),
+            Kind::Import => self.import(),
+            Kind::ImportMap => self.imported().map(|import| Op::ImportMap { import }),
+            Kind::ImportUnmap => self.imported().map(|import| Op::ImportUnmap { import }),
+            Kind::ImportUse => self.import_use(),
+            Kind::ImportPin => self.import_pin(),
+            Kind::ImportEnd => self.imported().map(|import| Op::ImportEnd { import }),
             Kind::SysfsReset => self.someone().map(|device| Op::SysfsReset { device }),
             Kind::ResetMethods => self.reset_methods(),
             Kind::Remove => self.someone().map(|device| Op::Remove { device }),

@@ -70,6 +70,12 @@ kinds! {
     Unmap = "unmap";
     Copy = "copy";
     Dma = "dma";
+    Import = "import";
+    ImportMap = "import-map";
+    ImportUnmap = "import-unmap";
+    ImportUse = "import-use";
+    ImportPin = "import-pin";
+    ImportEnd = "import-end";
     SysfsReset = "sysfs-reset";
     ResetMethods = "reset-methods";
     Remove = "remove";
@@ -77,6 +83,13 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether it is the test importer that is asked.
+    #[must_use]
+    pub fn is_import(self) -> bool {
+        use Kind::*;
+        matches!(self, Import | ImportMap | ImportUnmap | ImportUse | ImportPin | ImportEnd)
+    }
+
     /// Of a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -1,8 +1,8 @@
 //! The hardware a recording names, looked at once: what its registers mean, and that nothing of it
 //! leads whoever carries operations out astray.
 
-use barkeep_model::Hardware;
 use barkeep_model::hardware::Device;
+use barkeep_model::{Abilities, Hardware};
 use barkeep_pci::layout::{BarKind, Layout, LayoutError};
 use std::ops::Index;
 use thiserror::Error;
@@ -15,6 +15,7 @@ pub const DEVICES: usize = 32;
 pub struct Machine {
     hardware: Hardware,
     layouts: Vec<Layout>,
+    abilities: Abilities,
 }
 
 /// A set of devices, one bit for each.
@@ -66,7 +67,7 @@ pub(crate) enum Bar {
 }
 
 impl Machine {
-    /// Looks at hardware.
+    /// Looks at hardware, under a kernel that can do nothing beside what it is released with.
     ///
     /// # Errors
     /// No machine can be made of it.
@@ -75,9 +76,21 @@ impl Machine {
             return Err(HardwareError::Count(hardware.devices.len()));
         }
         let layouts = hardware.devices.iter().map(layout).collect::<Result<_, _>>()?;
-        let machine = Self { hardware, layouts };
+        let machine = Self { hardware, layouts, abilities: Abilities::default() };
         machine.devices().try_for_each(|device| machine.check_memory(device))?;
         Ok(machine)
+    }
+
+    /// The same, under a kernel that can do this much.
+    #[must_use]
+    pub fn able(self, abilities: Abilities) -> Self {
+        Self { abilities, ..self }
+    }
+
+    /// What the kernel can do beside what it is released with.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.abilities
     }
 
     fn check_memory(&self, device: u8) -> Result<(), HardwareError> {

@@ -121,6 +121,9 @@ impl<'a> Possible<'a> {
             Op::Export { .. } | Op::ExportProbe { .. } | Op::ExportSet { .. } => true,
             Op::DupBuffer { .. } | Op::SendBuffer { .. } | Op::ReceiveBuffer { .. } => true,
             Op::ReopenBuffer { .. } | Op::MapBuffer { .. } => true,
+            // An attachment is looked at, and no DMA goes through it.
+            Op::Import { .. } | Op::ImportMap { .. } | Op::ImportUnmap { .. } => true,
+            Op::ImportUse { .. } | Op::ImportPin { .. } | Op::ImportEnd { .. } => true,
             Op::BufferSize { .. } | Op::CloseBuffer { .. } => true,
             // The removal holds the lock the reset waits for, until the last file is closed: the
             // kernel rightly complains of a hung task.
@@ -143,7 +146,14 @@ impl<'a> Possible<'a> {
             Op::SendFile { file } => self.sent_files |= self.files[usize::from(file)],
             Op::ReceiveFile { to } => self.files[usize::from(to)] |= self.sent_files,
             Op::CloseFile { file } => self.files[usize::from(file)] = 0,
-            Op::MapBar { file, bar, offset: _, size, map } => self.note_map(file, bar, size, map),
+            Op::MapBar { file, bar, offset: _, size, map } => {
+                if self.files[usize::from(file)] != 0 {
+                    self.note_map(self.contents(file, u32::from(bar)), size, map);
+                }
+            }
+            Op::MapBuffer { buffer, offset: _, size, map } => {
+                self.note_map(self.buffers[usize::from(buffer)], size, map);
+            }
             Op::UnmapBar { map } => self.maps[usize::from(map)] = None,
             Op::Export { file, region, ranges: _, flags: _, buffer } => {
                 let contents = self.contents(file, region);
@@ -181,7 +191,9 @@ impl<'a> Possible<'a> {
             Op::Reset { .. } | Op::HotReset { .. } => {}
             Op::LowPowerEntry { .. } | Op::LowPowerExit { .. } => {}
             Op::ExportProbe { .. } | Op::ExportSet { .. } | Op::ReopenBuffer { .. } => {}
-            Op::MapBuffer { .. } | Op::BufferSize { .. } => {}
+            Op::BufferSize { .. } => {}
+            Op::Import { .. } | Op::ImportMap { .. } | Op::ImportUnmap { .. } => {}
+            Op::ImportUse { .. } | Op::ImportPin { .. } | Op::ImportEnd { .. } => {}
             Op::Remove { device } => self.leaving |= bit(device),
             Op::SysfsReset { .. } | Op::ResetMethods { .. } | Op::Rescan { .. } => {}
         }
@@ -208,11 +220,7 @@ impl<'a> Possible<'a> {
         if self.every(file, memory) { Contents::Memory } else { Contents::Registers }
     }
 
-    fn note_map(&mut self, file: u8, bar: u8, size: u64, map: u8) {
-        if self.files[usize::from(file)] == 0 {
-            return;
-        }
-        let contents = self.contents(file, u32::from(bar));
+    fn note_map(&mut self, contents: Contents, size: u64, map: u8) {
         let before = self.maps[usize::from(map)].unwrap_or(Mapped { contents, size });
         self.maps[usize::from(map)] =
             Some(Mapped { contents: contents.max(before.contents), size: size.min(before.size) });

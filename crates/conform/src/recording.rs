@@ -2,7 +2,7 @@
 //!
 //! | line | says |
 //! |---|---|
-//! | `{"barkeep_conform":1,"seed":…,"kernel":…,"hardware":…}` | the first: what all the others are about |
+//! | `{"barkeep_conform":2,"seed":…,"kernel":…,"abilities":…,"hardware":…}` | the first: what all the others are about |
 //! | `{"episode":N,"operations":M}` | the next M lines are those of episode N |
 //! | `{"op":{…},"answer":…,"seen":{…}}` | one operation; `seen` is left out where it is as it was after the line before (in an episode's first: nothing) |
 //! | `{"end":N}` | the last: N episodes, all there |
@@ -16,14 +16,15 @@ mod reader;
 mod tests;
 mod writer;
 
-use barkeep_model::{Answer, Hardware, Op, Seen};
+use crate::machine::{HardwareError, Machine};
+use barkeep_model::{Abilities, Answer, Hardware, Op, Seen};
 use serde::{Deserialize, Serialize};
 
 pub use reader::{Damage, Episodes, Why, read};
 pub use writer::Writer;
 
 /// The version of the recordings this crate writes and reads.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// What a recording is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +34,20 @@ pub struct Header {
     pub seed: u64,
     /// The release of the kernel that answered, as `uname -r` has it.
     pub kernel: String,
+    /// What that kernel can do beside what its release says.
+    pub abilities: Abilities,
     /// The hardware it ran on.
     pub hardware: Hardware,
+}
+
+impl Header {
+    /// The machine it is of.
+    ///
+    /// # Errors
+    /// No machine can be made of the hardware.
+    pub fn machine(&self) -> Result<Machine, HardwareError> {
+        Ok(Machine::new(self.hardware.clone())?.able(self.abilities))
+    }
 }
 
 /// One operation and what became of it.

@@ -7,7 +7,7 @@ use crate::sensitivity::Plant;
 use crate::shrink::Shrunk;
 use crate::words::describe;
 use barkeep_model::rule::Reach;
-use barkeep_model::{Rule, RuleSet};
+use barkeep_model::{Abilities, Rule, RuleSet};
 use std::fmt;
 
 /// Columns of a line at the most, where it is not one long word.
@@ -40,7 +40,8 @@ impl<Class: Ord> fmt::Display for Report<'_, Class> {
         let (episodes, operations) = (coverage.episodes(), coverage.operations());
         writeln!(f, "kernel {kernel}, seed {seed}: {operations} operations in {episodes} episodes")?;
         writeln!(f, "{} different pairs of an operation and the state it met", coverage.distinct())?;
-        rows(f, *reached)?;
+        rows(f, *reached, machine.abilities())?;
+        unable(f, machine.abilities())?;
         planted(f, plants)?;
         for divergence in *divergences {
             writeln!(f, "{divergence}")?;
@@ -57,16 +58,40 @@ impl<Class: Ord> fmt::Display for Report<'_, Class> {
 }
 
 /// Rows reached, and why the others were not.
-fn rows(f: &mut fmt::Formatter<'_>, reached: RuleSet) -> fmt::Result {
+fn rows(f: &mut fmt::Formatter<'_>, reached: RuleSet, able: Abilities) -> fmt::Result {
     writeln!(f, "{} of {} rows of the semantics table reached", reached.len(), Rule::ALL.len())?;
     let missing: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| !reached.contains(*rule)).collect();
-    for reach in [Reach::Lab, Reach::Simulated, Reach::Importer, Reach::Interleaving] {
-        let why = match reach {
-            Reach::Lab => "no operation came to them",
-            Reach::Simulated | Reach::Importer | Reach::Interleaving => reach.words(),
-        };
-        let names = missing.iter().filter(|rule| rule.reach() == reach).map(|rule| rule.name());
-        list(f, &format!("not reached ({why})"), names)?;
+    let names = |of: &dyn Fn(Reach) -> bool| -> Vec<&str> {
+        missing.iter().filter(|rule| of(rule.reach())).map(|rule| rule.name()).collect()
+    };
+    list(f, "not reached (no operation came to them)", names(&|reach| reach.is_within(able)).into_iter())?;
+    for reach in Reach::ALL.into_iter().filter(|reach| !reach.is_within(able)) {
+        let names = names(&|other| other == reach);
+        list(f, &format!("not reached ({})", reach.words()), names.into_iter())?;
+    }
+    Ok(())
+}
+
+/// What this kernel cannot do, and so was not seen doing: refused, or not asked.
+fn unable(f: &mut fmt::Formatter<'_>, able: Abilities) -> fmt::Result {
+    let Abilities { importer, mmap, ranges } = able;
+    if !importer {
+        writeln!(
+            f,
+            "  not asked: the test importer (no device of it, or no module: scripts/kernel --importer)"
+        )?;
+    }
+    if !mmap {
+        writeln!(f, "  this kernel cannot: mmap of a dma-buf (refused each time)")?;
+    }
+    if importer && !ranges {
+        writeln!(f, "  this kernel cannot: map a dma-buf of several ranges (refused each time)")?;
+    }
+    if importer {
+        writeln!(
+            f,
+            "  not asked (one thread would stand still): an importer that holds on until it is told"
+        )?;
     }
     Ok(())
 }
@@ -153,7 +178,9 @@ mod tests {
                 "kernel 7.3.4, seed 7: 1 operations in 1 episodes\n\
                  1 different pairs of an operation and the state it met\n\
                  {most} of {all} rows of the semantics table reached\n  \
-                 not reached (simulated devices only): AfFlr\n\
+                 not reached (simulated devices only): AfFlr\n  \
+                 not asked: the test importer (no device of it, or no module: scripts/kernel --importer)\n  \
+                 this kernel cannot: mmap of a dma-buf (refused each time)\n\
                  0 of 1 planted errors found\n  \
                  not found: D0\n\
                  kernel and specification say the same\n"

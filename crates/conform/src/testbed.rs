@@ -45,6 +45,7 @@ fn device(name: &str, set: u8, config: String, bar_sizes: [u64; 6]) -> Device {
         watched: vec![],
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
         reset_fails: false,
     }

@@ -3,6 +3,7 @@
 use crate::machine::Machine;
 use crate::possible::Possible;
 use crate::registers::{self, Register};
+use barkeep_model::op::Told;
 use barkeep_model::{Op, Source};
 use barkeep_pci::header;
 
@@ -79,7 +80,9 @@ impl Words<'_> {
             Op::SendBuffer { buffer } => format!("send buffer {buffer} over a socket"),
             Op::ReceiveBuffer { to } => format!("receive a buffer as buffer {to}"),
             Op::ReopenBuffer { buffer } => format!("open buffer {buffer} anew through /proc"),
-            Op::MapBuffer { buffer } => format!("mmap buffer {buffer}"),
+            Op::MapBuffer { buffer, offset, size, map } => {
+                format!("mmap {size:#x} bytes at {offset:#x} of buffer {buffer} as map {map}")
+            }
             Op::BufferSize { buffer } => format!("lseek to the end of buffer {buffer}"),
             Op::CloseBuffer { buffer } => format!("close buffer {buffer}"),
             Op::Map { space, source, start, length, iova } => {
@@ -97,6 +100,22 @@ impl Words<'_> {
             Op::Dma { file, iova, value } => {
                 format!("{} writes {value:#x} to {iova:#x} by DMA", self.file(file))
             }
+            Op::Import { buffer, peer2peer, told, import } => {
+                let peer2peer = if peer2peer { "" } else { ", without peer2peer" };
+                let told = match told {
+                    Told::Never => "cannot be told to let go",
+                    Told::LetGo => "lets go when told",
+                    Told::MapAgain => "maps again when told",
+                    Told::Hold => "holds on for a while when told",
+                };
+                format!("attach the importer to buffer {buffer} as import {import}{peer2peer}; it {told}")
+            }
+            Op::ImportMap { import } => format!("import {import} maps"),
+            Op::ImportUnmap { import } => format!("import {import} unmaps"),
+            Op::ImportUse { import, offset } => format!("import {import} uses a byte at {offset:#x}"),
+            Op::ImportPin { import, pinned: true } => format!("import {import} pins"),
+            Op::ImportPin { import, pinned: false } => format!("import {import} unpins"),
+            Op::ImportEnd { import } => format!("detach import {import}"),
             Op::SysfsReset { device } => format!("write 1 to {}'s reset in sysfs", name(device)),
             Op::ResetMethods { device, present: false } => format!("clear {}'s reset_method", name(device)),
             Op::ResetMethods { device, present: true } => {

@@ -21,7 +21,10 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
     /// It was opened, and each of its windows was exported as a dma-buf.
-    Exports,
+    Exports {
+        /// Whether a CPU can map such a dma-buf itself, which guest memory slots then stand on.
+        mappable: bool,
+    },
     /// It was opened, and the kernel exports nothing of it, or not this window: the message.
     Refused(String),
     /// It cannot be opened: the message.
@@ -117,16 +120,31 @@ fn functions(roots: &Roots, named: &[DeviceAddress]) -> Result<Vec<Function>, No
 /// Proved by an export, refused by one, or as far as the kernel's configuration tells.
 fn dma_buf(roots: &Roots, probed: &[Probed]) -> Row {
     const WHAT: &str = "dma-buf export";
-    if probed.contains(&Probed::Exports) {
-        return Row::ok(WHAT, "proved: windows of a device were exported");
+    let mut exported = probed.iter().filter_map(|probed| match probed {
+        Probed::Exports { mappable } => Some(*mappable),
+        Probed::Refused(_) | Probed::Closed(_) | Probed::NotAsked => None,
+    });
+    if let Some(mappable) = exported.next() {
+        return Row::ok(
+            WHAT,
+            format!("proved: windows of a device were exported; {}", slots_stand_on(mappable)),
+        );
     }
     let refused = probed.iter().find_map(|probed| match probed {
         Probed::Refused(why) => Some(why.clone()),
-        Probed::Exports | Probed::Closed(_) | Probed::NotAsked => None,
+        Probed::Exports { .. } | Probed::Closed(_) | Probed::NotAsked => None,
     });
     match refused {
         Some(why) => Row::fail(WHAT, why, "Linux 6.19 or newer with CONFIG_VFIO_PCI_DMABUF"),
         None => machine::dma_buf_by_configuration(roots),
+    }
+}
+
+/// What a guest's memory slots are backed by.
+fn slots_stand_on(mappable: bool) -> &'static str {
+    match mappable {
+        true => "guest memory slots are backed by the dma-buf itself",
+        false => "this kernel has no mmap() of them, guest memory slots are backed by the device's region",
     }
 }
 

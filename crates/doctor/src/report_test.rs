@@ -93,7 +93,7 @@ fn row<'a>(rows: &'a [Row], what: &str) -> &'a Row {
 
 #[test]
 fn everything_is_there() {
-    let (tree, probe) = (tree(), Told::new(Probed::Exports));
+    let (tree, probe) = (tree(), Told::new(Probed::Exports { mappable: false }));
     let report = examined(&tree, &[], &probe);
     assert!(report.ok, "{report}");
     assert_eq!(report.devices.len(), 2);
@@ -146,7 +146,7 @@ fn each_failing_row_has_a_cause_and_a_cure_in_one_line() {
 fn a_driver_that_lives_is_not_opened() {
     let tree = tree();
     tree.drive(EDU, "snd");
-    let probe = Told::new(Probed::Exports);
+    let probe = Told::new(Probed::Exports { mappable: false });
     examined(&tree, &[EDU], &probe);
     assert!(probe.1.borrow().is_empty());
 }
@@ -156,7 +156,7 @@ fn without_a_device_the_export_is_not_known() {
     let tree = tree();
     tree.drive(NVME, "nvme");
     tree.drive(EDU, "snd");
-    let report = examined(&tree, &[], &Told::new(Probed::Exports));
+    let report = examined(&tree, &[], &Told::new(Probed::Exports { mappable: false }));
     assert!(report.ok && report.devices.is_empty() && report.peers.is_empty());
     let export = row(&report.machine, "dma-buf export");
     assert_eq!(export.state, State::Unknown);
@@ -170,7 +170,7 @@ fn a_device_with_no_window_proves_nothing() {
     tree.write_in(EDU, "resource", resources(&[(256, 0x200)]));
     let report = examined(&tree, &[EDU, NVME], &Told::new(Probed::Closed("in use".into())));
     assert_eq!(row(&report.machine, "dma-buf export").state, State::Unknown);
-    let report = examined(&tree, &[EDU], &Told::new(Probed::Exports));
+    let report = examined(&tree, &[EDU], &Told::new(Probed::Exports { mappable: false }));
     assert_eq!(row(&report.machine, "dma-buf export").state, State::Unknown);
     assert_eq!(row(&report.devices[0].rows, "export").state, State::Note);
     let report = examined(&tree, &[NVME, EDU], &NoProbe);
@@ -215,7 +215,8 @@ fn a_virtual_function_has_its_bars_and_ids_from_the_kernel() {
 
 #[test]
 fn the_json_form_is_the_one_that_is_described() {
-    let json = serde_json::to_value(examined(&tree(), &[], &Told::new(Probed::Exports))).unwrap();
+    let json = serde_json::to_value(examined(&tree(), &[], &Told::new(Probed::Exports { mappable: false })))
+        .unwrap();
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&json), ["barkeep_doctor", "devices", "machine", "ok", "peers"]);
     assert_eq!(json["barkeep_doctor"], 1);

@@ -86,6 +86,7 @@ impl Kind {
             watched: vec![],
             engine: false,
             no_d3: self.no_d3 && first,
+            wakes_whole: false,
             extra_reset_ns: 0,
             reset_fails: false,
         }

@@ -164,7 +164,8 @@ fn export(kernel: &mut Kernel, file: FileId, windows: &[Window]) -> [ExportId; 2
 }
 
 fn attach(kernel: &mut Kernel, export: ExportId, act: OnInvalidate) -> AttachmentId {
-    let kind = ImporterKind { peer2peer: true, invalidate: Some(act), longest_segment: 1 << 16 };
+    let kind =
+        ImporterKind { peer2peer: true, invalidate: Some(act), longest_segment: 1 << 16, translated: false };
     let id = kernel.attach_importer(export, kind).expect("a live dma-buf can be attached");
     kernel.map_attachment(id).expect("and mapped");
     id

@@ -25,6 +25,20 @@ pub trait Administrator: Send + Sync {
     /// ENOENT if it is not there.
     fn remove(&self, device: DeviceAddress) -> Result<(), Errno>;
 
+    /// Takes the function from its driver (`unbind`), which waits as [`Self::remove`] does. It stays in the
+    /// machine, and nobody's.
+    ///
+    /// # Errors
+    /// ENODEV if it has no driver; EOPNOTSUPP where nothing like that is simulated.
+    fn unbind(&self, _device: DeviceAddress) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    /// Whether the function has a driver.
+    fn is_bound(&self, device: DeviceAddress) -> bool {
+        self.is_there(device)
+    }
+
     /// Has the driver of a physical function make so many virtual ones (`sriov_numvfs`). 0
     /// removes them, and waits as [`Self::remove`] does.
     ///

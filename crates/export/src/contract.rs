@@ -1,6 +1,7 @@
 //! What an exporter and an importer must be able to do. The words are the kernel's.
 
 use barkeep_journal::{DeviceAddress, Trigger};
+use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
 use barkeep_pci::msi::Mechanism;
 use barkeep_pci::write::ConfigWrite;
@@ -156,7 +157,7 @@ pub struct Found {
     /// would wake it.
     pub low_power: bool,
     /// For each window the guest physical address its BAR gives it, `None` where that is no
-    /// place for a BAR.
+    /// place for a BAR, or another BAR was there first.
     pub addresses: Vec<Option<u64>>,
 }
 
@@ -183,6 +184,12 @@ pub trait Exporter: Send + Sync {
 
     /// A hot reset that was let through another function of the same bus has come back.
     fn reset_along(&self);
+
+    /// Whether one of its BARs could not be mapped because another's was in the same place, which is
+    /// there no longer: it is to be looked at anew.
+    fn waits(&self) -> bool {
+        false
+    }
 }
 
 /// The vectors a device has of one mechanism.
@@ -203,6 +210,12 @@ pub trait RawDevice: Send + Sync {
 
     /// Its capabilities and BARs.
     fn layout(&self) -> &Layout;
+
+    /// Bytes of config space: [`header::CONFIG_SIZE`] of a conventional PCI function, else
+    /// [`header::EXTENDED_CONFIG_SIZE`]. Accesses behind it are EFAULT.
+    fn config_size(&self) -> u16 {
+        header::EXTENDED_CONFIG_SIZE
+    }
 
     /// Reads config space.
     ///
@@ -284,6 +297,17 @@ pub trait RawDevice: Send + Sync {
     /// EINVAL where it is not on; ENODEV once closed.
     fn disable_vectors(&self, mechanism: Mechanism) -> Result<(), Errno>;
 
+    /// Turns INTx on or off. It masks itself when it signals the first eventfd, and unmasks by a signal of
+    /// the second one (`VFIO_DEVICE_SET_IRQS` of `VFIO_PCI_INTX_IRQ_INDEX`). The function's Interrupt Disable
+    /// is the guest's.
+    ///
+    /// # Errors
+    /// EINVAL while MSI or MSI-X is on; EBUSY where the host's line is shared and the function cannot be
+    /// masked by itself; EOPNOTSUPP where there is none; ENODEV once closed.
+    fn set_intx(&self, _events: Option<(&EventFd, &EventFd)>) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
     /// One more reference to the device file, which this device knows nothing more of.
     ///
     /// # Errors
@@ -303,11 +327,18 @@ pub trait Function: Exporter {
     /// Its capabilities and BARs.
     fn layout(&self) -> &Layout;
 
+    /// Bytes of config space.
+    fn config_size(&self) -> u16;
+
     /// Its exported windows, in the order of the driver's numbers.
     fn windows(&self) -> &[Window];
 
     /// Guest physical address of a BAR, as its registers give it, decoded or not.
     fn bar_address(&self, bar: u8) -> Option<u64>;
+
+    /// The BAR that answers at a guest physical address, and the place in it, as far as the registers
+    /// were found to say so when they were last looked at.
+    fn decodes_at(&self, address: u64) -> Option<(u8, u64)>;
 
     /// What a config write would do to the mappings; `None` for nothing, and it need not go
     /// through the driver.
@@ -338,6 +369,32 @@ pub trait Function: Exporter {
     fn region_write(&self, bar: u8, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 }
 
+/// What a guest's memory slot stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backing {
+    /// Memory of whoever simulates the device.
+    Memory,
+    /// A mapping of the device file's region, which holds the device open.
+    Region,
+    /// A mapping of the dma-buf itself, which holds that and not the device.
+    Buffer,
+    /// Nothing: the window is registers, mapping it gives nobody memory, and every access of a CPU still
+    /// goes to the device.
+    Trapped,
+}
+
+impl Backing {
+    /// As the journal says it.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Memory => None,
+            Self::Region => Some("region"),
+            Self::Buffer => Some("dma-buf"),
+            Self::Trapped => Some("trapped"),
+        }
+    }
+}
+
 /// The importer's side: an address space that windows are mapped into.
 pub trait Importer: Send + Sync {
     /// Maps a window at `address`.
@@ -353,11 +410,10 @@ pub trait Importer: Send + Sync {
     /// IOAS: ENOENT where nothing is mapped.
     fn unmap(&self, window: WindowId, address: u64) -> Result<u64, Errno>;
 
-    /// Whether a window is registers, and mapping it gives nobody memory: every access of a CPU
-    /// still goes to the device. The journal says so of each mapping.
-    fn traps(&self, window: WindowId) -> bool {
+    /// What is behind a window. The journal says so of each mapping.
+    fn backing(&self, window: WindowId) -> Backing {
         let _ = window;
-        false
+        Backing::Memory
     }
 }
 

@@ -122,7 +122,19 @@ impl Driver {
             station.put(keeper);
             return Ok(());
         }
-        self.take_on(station, keeper, cause, actor).finish()
+        let result = self.take_on(station, keeper, cause, actor).finish();
+        self.look_again();
+        result
+    }
+
+    /// A BAR that has gone may have made room for another one, which has waited for it.
+    fn look_again(&self) {
+        for station in &self.stations {
+            if station.parties.exporter.waits() {
+                // Its own failures are in the journal. Nobody's room is lost by it: this ends.
+                let _ = self.begin(station, Cause::SUSPECT, (Actor::Vmm, 0)).finish();
+            }
+        }
     }
 
     /// Sees a config write through: as an event if it is one, else past the keeper. It is this
@@ -142,7 +154,11 @@ impl Driver {
         let station = &self.stations[usize::from(device)];
         let keeper = station.take();
         match function.classify(write) {
-            Some(cause) => self.take_on(station, keeper, cause, actor).finish(),
+            Some(cause) => {
+                let result = self.take_on(station, keeper, cause, actor).finish();
+                self.look_again();
+                result
+            }
             None => {
                 let result = function.plain_write(write);
                 station.put(keeper);
@@ -190,6 +206,7 @@ impl Driver {
             // The same for all of them.
             let _ = event.finish();
         }
+        self.look_again();
         result
     }
 
@@ -262,6 +279,12 @@ impl Driver {
     /// When the device's last event was over, nanoseconds by the journal's clock.
     pub fn settled_at(&self, device: u16) -> u64 {
         self.stations[usize::from(device)].settled_at.load(Ordering::Acquire)
+    }
+
+    /// A copy of a device's keeper, `None` while an event of it is handled. Never waits.
+    pub fn keeper_now(&self, device: u16) -> Option<Keeper> {
+        let station = &self.stations[usize::from(device)];
+        station.keeper.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A copy of a device's keeper, once settled.

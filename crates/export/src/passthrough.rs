@@ -1,14 +1,15 @@
 //! A device as an exporter: lets events through and reads what is true afterwards.
 
+use crate::claims::Claims;
 use crate::contract::{Cause, Errno, Exporter, Found, Function, Passage, RawDevice, Window};
 use crate::shadow::Shadow;
 use barkeep_journal::DeviceAddress;
 use barkeep_pci::header;
-use barkeep_pci::layout::Layout;
+use barkeep_pci::layout::{BarKind, Layout};
 use barkeep_pci::write::ConfigWrite;
 use barkeep_planted::{Fault, is_planted};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A device, its exported windows and the registers that decide about them.
 pub struct Passthrough {
@@ -17,6 +18,8 @@ pub struct Passthrough {
     /// Guest physical addresses where a BAR may be; elsewhere it is not mapped.
     holes: Vec<Range<u64>>,
     shadow: Mutex<Shadow>,
+    /// Where the VM's other BARs are, too.
+    claims: OnceLock<Arc<Claims>>,
     /// Makes others let go of the device file before it is closed (KVM's VFIO device).
     before_close: Box<dyn Fn() + Send + Sync>,
 }
@@ -35,7 +38,8 @@ impl Passthrough {
         let pmcsr = pmcsr(&*device).map_or(Ok(0), |at| read16(&*device, at))?;
         let bars = read_bars(&*device)?;
         let shadow = Mutex::new(Shadow::new(device.layout(), command, pmcsr, bars));
-        Ok(Self { device, windows, holes, shadow, before_close: Box::new(|| ()) })
+        let (claims, before_close) = (OnceLock::new(), Box::new(|| ()));
+        Ok(Self { device, windows, holes, shadow, claims, before_close })
     }
 
     /// Names what is to be done just before the device file is closed: whoever else holds it
@@ -44,15 +48,39 @@ impl Passthrough {
         self.before_close = Box::new(act);
     }
 
+    /// Names the places of all BARs of the VM it is in. Before anything is mapped; without it, there is
+    /// no other device.
+    pub fn share_places(&self, claims: &Arc<Claims>) {
+        // Said once, by whoever makes the VM.
+        let _ = self.claims.set(Arc::clone(claims));
+    }
+
+    fn claims(&self) -> &Claims {
+        self.claims.get_or_init(Arc::default)
+    }
+
     /// The device.
     pub fn device(&self) -> &Arc<dyn RawDevice> {
         &self.device
     }
 
     fn found(&self, shadow: &Shadow, decode: bool, power: u8) -> Found {
-        let place = |w: &Window| Some(shadow.placed(self.device.layout(), w.bar, &self.holes)? + w.offset);
-        let addresses = self.windows.iter().map(place).collect();
-        Found { decode, power, low_power: shadow.low_power(), addresses }
+        let layout = self.device.layout();
+        let mut found = Found { decode, power, low_power: shadow.low_power(), addresses: Vec::new() };
+        let memory = layout.bars.iter().flatten().filter(|bar| bar.kind != BarKind::Io && found.live());
+        let wanted: Vec<_> = memory
+            .filter_map(|bar| {
+                let start = shadow.placed(layout, bar.index, &self.holes)?;
+                Some((bar.index, start..start + bar.size))
+            })
+            .collect();
+        let refused = self.claims().take(self.device.address(), &wanted);
+        let place = |w: &Window| {
+            let there = refused >> w.bar & 1 == 0;
+            Some(shadow.placed(layout, w.bar, &self.holes).filter(|_| there)? + w.offset)
+        };
+        found.addresses = self.windows.iter().map(place).collect();
+        found
     }
 
     fn shadow(&self) -> MutexGuard<'_, Shadow> {
@@ -84,6 +112,7 @@ impl Exporter for Passthrough {
                     (self.before_close)();
                 }
                 self.device.close();
+                self.claims().take(self.device.address(), &[]);
                 Ok(())
             }
             Passage::Nothing => Ok(()),
@@ -110,6 +139,10 @@ impl Exporter for Passthrough {
     fn reset_along(&self) {
         self.shadow().reset();
     }
+
+    fn waits(&self) -> bool {
+        self.claims().waits(self.device.address())
+    }
 }
 
 impl Function for Passthrough {
@@ -121,12 +154,20 @@ impl Function for Passthrough {
         self.device.layout()
     }
 
+    fn config_size(&self) -> u16 {
+        self.device.config_size()
+    }
+
     fn windows(&self) -> &[Window] {
         &self.windows
     }
 
     fn bar_address(&self, bar: u8) -> Option<u64> {
         self.shadow().placed(self.device.layout(), bar, &self.holes)
+    }
+
+    fn decodes_at(&self, address: u64) -> Option<(u8, u64)> {
+        self.claims().find(self.device.address(), address)
     }
 
     fn classify(&self, write: &ConfigWrite) -> Option<Cause> {

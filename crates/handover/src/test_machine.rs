@@ -22,6 +22,7 @@ fn device(name: &str, ids: u32, number: u8) -> Device {
         watched: vec![],
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
         reset_fails: false,
     }

@@ -12,6 +12,12 @@ pub fn header_line(header: Header) -> String {
     format!(r#"{{"barkeep_journal":{VERSION},"lane":"{}","clock":"{}"}}"#, header.lane, header.clock)
 }
 
+/// The same of a run that can be carried out again: `replay` is how, an object of JSON.
+pub fn header_line_with(header: Header, replay: &str) -> String {
+    let line = header_line(header);
+    format!(r#"{},"replay":{replay}}}"#, line.trim_end_matches('}'))
+}
+
 /// The line of an event.
 pub fn line(event: &Event, header: Header) -> String {
     let Event {

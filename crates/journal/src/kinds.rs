@@ -89,7 +89,7 @@ vocabulary! {
         Guest = 4, "guest";
         /// A thread that only looks.
         Observer = 5, "observer";
-        /// The kernel, by its log.
+        /// The kernel, by its log and its own trace.
         Kernel = 6, "kernel";
         /// The scenario's runner.
         Scenario = 7, "scenario";
@@ -101,6 +101,8 @@ vocabulary! {
         Exporter = 10, "exporter";
         /// The process that is handed a dma-buf and imports it.
         Importer = 11, "importer";
+        /// The driver of an importing device: the test importer, in the kernel.
+        ImporterDriver = 12, "importer_driver";
     }
 }
 
@@ -132,7 +134,8 @@ vocabulary! {
         /// An event that may revoke, let through to the device; `trigger` names it.
         Trigger = 30, "trigger";
         /// What the function's registers say afterwards: `value` bit 0 memory decode on,
-        /// bits 8–9 the power state D0–D3, bit 16 that this process has put it into low power.
+        /// bits 8–9 the power state D0–D3, bit 16 that this process has put it into low power,
+        /// bits 24–29 BARs with windows that decode where none may be, or where another was first.
         FindOut = 31, "find_out";
         /// The keeper's belief: `value` 1 live, 0 revoked. Not an observation.
         Expect = 32, "expect";
@@ -149,7 +152,7 @@ vocabulary! {
         /// The kernel tells of an error of the device (`VFIO_PCI_ERR_IRQ_INDEX`).
         DeviceError = 37, "device_error";
         /// A device's interrupts turned on, off, or by another number of vectors: `value` many, 0 for off;
-        /// `text` is `MSI` or `MSI-X`.
+        /// `text` is `MSI`, `MSI-X` or `INTx`.
         Interrupts = 38, "interrupts";
         /// Observed: access was revoked.
         Revoked = 40, "revoked";
@@ -183,17 +186,29 @@ vocabulary! {
         Degraded = 63, "degraded";
         /// Resources counted at the end; `text` names them, `value` is what was left.
         Leftover = 64, "leftover";
+        /// A command of the control socket, from its receipt to its answer; `text` is the command, at the end
+        /// with what it came to.
+        Control = 65, "control";
         /// A line of the kernel's log; `time` is the kernel's own.
         KernelLog = 70, "kernel_log";
         /// The rest of the text before it; never seen outside the reader.
         Continuation = 71, "continuation";
         /// A record lost (`value` many) or torn: the writer died or ran out of room.
         Lost = 72, "lost";
+        /// A function of the kernel's, from its entry to its return; `text` is its name, `value` the thread's number.
+        KernelStep = 73, "kernel_step";
+        /// The kernel's functions are traced from here on: `text` names them. It costs the run time.
+        KernelTrace = 74, "kernel_trace";
         /// A process of several, from its start to the moment it is gone; `text` says at the end how it
         /// went.
         Process = 80, "process";
         /// One step of such a process; `text` is the step.
         ProcessStep = 81, "process_step";
+        /// Something the driver of an importing device is told to do; `text` is what. `value` at the end of one
+        /// that gives an address is that: what the device puts on the bus for the window's first byte.
+        ImporterStep = 82, "importer_step";
+        /// Something that happened to its attachment, by its own record and stamp; `text` is what.
+        ImporterEvent = 83, "importer_event";
     }
 }
 
@@ -267,5 +282,9 @@ vocabulary! {
         Eventfd = 10, "eventfd";
         /// A CPU of the host read the BAR through a mapping of it.
         MappingRead = 11, "mapping_read";
+        /// A probe on a function of the kernel's.
+        Kprobe = 12, "kprobe";
+        /// The record that the driver of an importing device keeps of its attachment.
+        ImporterRecord = 13, "importer_record";
     }
 }

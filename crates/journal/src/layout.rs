@@ -38,6 +38,11 @@ pub mod header {
     pub const STEP: usize = 40;
     /// `i32` the run's exit status, once finished.
     pub const STATUS: usize = 44;
+    /// `u64` where [`crate::written::stopped`] is in the process that set the journal up.
+    pub const STOPS_AT: usize = 48;
+    /// `u64` the place of the event after which to come there, plus one; 0 for none. Whoever made the file may have
+    /// written it.
+    pub const STOP_AFTER: usize = 56;
 }
 
 /// Bits of [`Record::present`].

@@ -19,10 +19,11 @@ mod shared_memory;
 mod typed;
 mod virtual_clock;
 pub mod writer;
+pub mod written;
 
 pub use event::{DeviceAddress, Event};
 pub use kinds::{Actor, Clock, Kind, Lane, Phase, SeenBy, Trigger};
 pub use reader::{Header, Reader};
 pub use typed::{Sink, Tap};
 pub use virtual_clock::VirtualClock;
-pub use writer::{Journal, Step};
+pub use writer::{Journal, Precede, Step};

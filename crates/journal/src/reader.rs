@@ -64,6 +64,13 @@ impl Reader {
         (done.load(Ordering::Acquire) == 1).then(|| status.load(Ordering::Relaxed))
     }
 
+    /// Where [`crate::written::stopped`] is in the process that set the journal up; 0 where that is of a version
+    /// that had none.
+    pub fn stops_at(&self) -> u64 {
+        let at = self.region.get_atomic_ref::<AtomicU64>(header::STOPS_AT);
+        at.map_or(0, |at| at.load(Ordering::Relaxed))
+    }
+
     /// The next whole event, `None` where the writer has not got further yet.
     pub fn next_event(&mut self) -> Option<Event> {
         let first = self.record(self.place)?;

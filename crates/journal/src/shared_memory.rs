@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::kinds::{Clock, Lane};
 use crate::layout::{self, HEADER_SIZE, RECORD_SIZE, header};
+use crate::written;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -44,6 +45,7 @@ impl SharedMemory {
         memory.atomic_u32(header::VERSION).store(layout::VERSION, Ordering::Relaxed);
         memory.atomic_u32(header::LANE).store(lane as u32, Ordering::Relaxed);
         memory.atomic_u32(header::CLOCK).store(clock as u32, Ordering::Relaxed);
+        memory.atomic_u64(header::STOPS_AT).store(written::address(), Ordering::Relaxed);
         memory.atomic_u64(header::MAGIC).store(layout::MAGIC, Ordering::Release);
         Ok(memory)
     }
@@ -104,6 +106,10 @@ impl SharedMemory {
             let written = self.region.as_volatile_slice().write_slice(body, at + size_of::<u64>());
             debug_assert!(written.is_ok());
             self.atomic_u64(at).store(record.commit, Ordering::Release);
+        }
+        let stop = self.atomic_u64(header::STOP_AFTER).load(Ordering::Relaxed);
+        if stop != 0 && first + count >= stop {
+            written::stopped(first);
         }
     }
 

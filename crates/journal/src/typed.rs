@@ -99,6 +99,13 @@ impl<S: Sink + ?Sized> Typed<S> {
         state.hand_on(event, time_ns);
     }
 
+    /// A number no step has had yet.
+    pub fn next_step(&self) -> u32 {
+        let mut state = self.lock();
+        state.step = state.step.wrapping_add(1);
+        state.step
+    }
+
     /// The same with a text that is copied into a buffer kept for it.
     #[inline]
     pub fn write_with_text(&self, event: &mut Event, text: &str, time_ns: u64) {

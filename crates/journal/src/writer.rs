@@ -18,6 +18,27 @@ pub use crate::shared_memory::JournalError;
 pub struct Journal {
     place: Place,
     time: Time,
+    before: Option<Arc<dyn Precede>>,
+}
+
+/// Who has something to say of what was before an event.
+pub trait Precede: Send + Sync {
+    /// That event is about to be written, with this time. Whatever is to stand before it is written now, to a
+    /// journal without this before it.
+    fn precede(&self, event: &Event, time_ns: u64);
+}
+
+/// Two who have something to say.
+struct InTurn {
+    first: Arc<dyn Precede>,
+    then: Arc<dyn Precede>,
+}
+
+impl Precede for InTurn {
+    fn precede(&self, event: &Event, time_ns: u64) {
+        self.first.precede(event, time_ns);
+        self.then.precede(event, time_ns);
+    }
 }
 
 /// Where events go.
@@ -93,7 +114,7 @@ impl Journal {
     }
 
     fn at(place: Place) -> Self {
-        Self { place, time: Time::Monotonic }
+        Self { place, time: Time::Monotonic, before: None }
     }
 
     /// The lane the journal was set up for.
@@ -132,6 +153,17 @@ impl Journal {
         }
     }
 
+    /// The same journal, in which `before` has a word before each event: first it, and then whoever had one
+    /// already, who has one before each event of its, too.
+    #[must_use]
+    pub fn preceded_by(self, before: Arc<dyn Precede>) -> Self {
+        let before = match self.before {
+            Some(then) => Arc::new(InTurn { first: before, then }),
+            None => before,
+        };
+        Self { before: Some(before), ..self }
+    }
+
     /// Writes an event.
     pub fn emit(&self, mut event: Event) {
         let time = self.time_of(&event);
@@ -143,6 +175,7 @@ impl Journal {
     pub fn emit_with_text(&self, mut event: Event, text: &str) {
         debug_assert!(event.kind != Kind::Continuation);
         let time = self.time_of(&event);
+        self.precede(&event, time);
         match &self.place {
             Place::Shared(memory) => memory.write(&event.text(text), time),
             Place::Typed(typed) => typed.write_with_text(&mut event, text, time),
@@ -153,12 +186,17 @@ impl Journal {
     pub fn begin(&self, mut event: Event) -> Step {
         debug_assert!(event.kind != Kind::Continuation);
         event.phase = Phase::Begin;
-        match &self.place {
-            Place::Shared(memory) => {
+        let time = self.time_of(&event);
+        match (&self.place, &self.before) {
+            (Place::Shared(memory), _) => {
                 event.step = memory.next_step();
-                memory.write(&event, self.now());
+                self.write(&mut event, time);
             }
-            Place::Typed(typed) => typed.begin(&mut event, self.now()),
+            (Place::Typed(typed), None) => typed.begin(&mut event, time),
+            (Place::Typed(typed), Some(_)) => {
+                event.step = typed.next_step();
+                self.write(&mut event, time);
+            }
         }
         (event.seq, event.time_ns) = (0, 0);
         Step(event)
@@ -175,7 +213,8 @@ impl Journal {
         event.phase = Phase::End;
         event.text.clear();
         let mut event = fill(event);
-        self.write(&mut event, self.now());
+        let time = self.time_of(&event);
+        self.write(&mut event, time);
     }
 
     /// Says that the run has ended by itself, and how.
@@ -190,8 +229,16 @@ impl Journal {
         if event.time_ns != 0 { event.time_ns } else { self.now() }
     }
 
+    #[inline]
+    fn precede(&self, event: &Event, time_ns: u64) {
+        if let Some(before) = &self.before {
+            before.precede(event, time_ns);
+        }
+    }
+
     fn write(&self, event: &mut Event, time_ns: u64) {
         debug_assert!(event.kind != Kind::Continuation);
+        self.precede(event, time_ns);
         match &self.place {
             Place::Shared(memory) => memory.write(event, time_ns),
             Place::Typed(typed) => typed.write(event, time_ns),

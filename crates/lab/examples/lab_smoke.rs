@@ -37,9 +37,11 @@ fn outside(arguments: &[String]) -> Result<i32, Box<dyn Error>> {
         fast: options.iter().any(|word| word == "fast"),
         timeout: Duration::from_secs(setting("timeout").unwrap_or("60").parse()?),
         out: out.into(),
+        importer: None,
         share: setting("share").map(Into::into),
         carried: setting("carry").map(|host| Carried::new(0, host)).into_iter().collect(),
         command: command.to_vec(),
+        replay: None,
         append: setting("append").unwrap_or_default().to_owned(),
     };
     if options.iter().any(|word| word == "dry") {

@@ -61,10 +61,14 @@ pub(crate) fn build(
     orders: &Orders,
     carried: &[Carried],
     share: Option<&Path>,
+    importer: Option<&Path>,
 ) -> Result<Vec<u8>, InitramfsError> {
     let mut writer = with_this_program(&["dev", "proc", "sys", "tmp", "out", "barkeep", "in", "share"])?;
     let json = serde_json::to_vec(orders).expect("strings and booleans are always JSON");
     writer.file(inside::PATH.trim_start_matches('/'), false, &json);
+    if let Some(importer) = importer {
+        writer.file(inside::IMPORTER.trim_start_matches('/'), false, &contents(importer)?);
+    }
     for file in carried {
         writer.file(file.inner.trim_start_matches('/'), true, &contents(&file.host)?);
     }
@@ -152,8 +156,8 @@ mod tests {
         fs::write(dir.path().join("scenario"), b"carried").unwrap();
         let orders = Orders::new(&Topology::named_or_file("nvme-edu").unwrap(), false, &["hello".into()]);
         let carried = [Carried::new(0, dir.path().join("scenario"))];
-        let archive = build(&orders, &carried, Some(dir.path())).unwrap();
-        assert_eq!(archive, build(&orders, &carried, Some(dir.path())).unwrap());
+        let archive = build(&orders, &carried, Some(dir.path()), None).unwrap();
+        assert_eq!(archive, build(&orders, &carried, Some(dir.path()), None).unwrap());
         let files = cpio::read(&archive).unwrap();
         let body = |name: &str| files.iter().find(|file| file.name == name).map(|file| file.body);
         assert_eq!(body("in/0-scenario"), Some(&b"carried"[..]));
@@ -165,8 +169,8 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let orders = Orders::new(&Topology::named_or_file("nvme-edu").unwrap(), false, &[]);
-        let error = build(&orders, &[Carried::new(0, "/no/such/file")], None).unwrap_err();
+        let error = build(&orders, &[Carried::new(0, "/no/such/file")], None, None).unwrap_err();
         assert!(error.to_string().contains("/no/such/file") && error.is_usage());
-        assert!(build(&orders, &[], Some(Path::new("/no/such/dir"))).unwrap_err().is_usage());
+        assert!(build(&orders, &[], Some(Path::new("/no/such/dir")), None).unwrap_err().is_usage());
     }
 }

@@ -9,6 +9,9 @@ use std::io;
 /// Where the file lies inside. Its presence, under PID 1, is what makes the binary an init.
 pub(crate) const PATH: &str = "/barkeep/lab.json";
 
+/// Where the module of the test importer lies inside, if it is wanted.
+pub(crate) const IMPORTER: &str = "/barkeep/importer.ko";
+
 /// The inner half's orders.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Orders {

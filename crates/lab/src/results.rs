@@ -27,7 +27,7 @@ pub(crate) struct Results {
 impl Results {
     /// Makes the directory and the files in it that every run has. Files a former run left
     /// under these names go, so that none is taken for this one's.
-    pub(crate) fn create(dir: &Path, header: Header) -> Result<Self, LabError> {
+    pub(crate) fn create(dir: &Path, header: Header, replay: Option<&str>) -> Result<Self, LabError> {
         let out = |source| LabError::Out { path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(out)?;
         let dir = dir.canonicalize().map_err(out)?;
@@ -40,7 +40,11 @@ impl Results {
         File::create(dir.join(CONSOLE)).map_err(out)?;
         let journal = File::create(dir.join(JOURNAL)).map_err(out)?;
         let mut results = Self { dir, journal: BufWriter::new(journal), header, last: None };
-        results.line(&json::header_line(header))?;
+        let first = match replay {
+            None => json::header_line(header),
+            Some(replay) => json::header_line_with(header, replay),
+        };
+        results.line(&first)?;
         results.flush()?;
         Ok(results)
     }
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn added_events_follow_the_last_one() {
         let dir = tempfile::tempdir().unwrap();
-        let mut results = Results::create(&dir.path().join("a/b"), HEADER).unwrap();
+        let mut results = Results::create(&dir.path().join("a/b"), HEADER, None).unwrap();
         let mut event = Event::new(Kind::Degraded, Actor::Lab).text("x".repeat(100)).at(7);
         event.seq = 4;
         results.write(&event).unwrap();
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_made_is_told() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Results::create(&file.path().join("out"), HEADER).err().unwrap();
+        let error = Results::create(&file.path().join("out"), HEADER, None).err().unwrap();
         assert_eq!(error.exit_code(), 2);
     }
 }

@@ -30,6 +30,8 @@ pub struct Request {
     pub timeout: Duration,
     /// The directory for the results; made if it is not there.
     pub out: PathBuf,
+    /// The module of the test importer, for a topology that has a device of its.
+    pub importer: Option<PathBuf>,
     /// A directory to be found under `/share` inside.
     pub share: Option<PathBuf>,
     /// Files to be found under `/in` inside.
@@ -37,6 +39,9 @@ pub struct Request {
     /// The inner arguments of this same executable; or `exec PROGRAM ARGUMENTS…`, a static
     /// program below `/share`.
     pub command: Vec<String>,
+    /// How the run inside is carried out again, an object of JSON for the journal's first line; `None` where it is none
+    /// that could be.
+    pub replay: Option<String>,
     /// Words to add to the kernel's command line.
     pub append: String,
 }
@@ -58,18 +63,38 @@ impl Request {
 /// What was asked for cannot be run, or the testbed failed; [`LabError::exit_code`] tells
 /// which.
 pub fn run(request: &Request, on_event: &mut dyn FnMut(&Event, Header)) -> Result<Outcome, LabError> {
-    let kernel = kernel::load(&request.kernel)?;
-    let emulator = emulator::find()?;
-    let initramfs = initramfs::build(&request.orders(), &request.carried, request.share.as_deref())?;
-    let results = Results::create(&request.out, request.header())?;
-    let scratch = Scratch::new(kernel.unpacked.as_deref(), &initramfs).map_err(LabError::Scratch)?;
-    drop((kernel, initramfs));
-    let line = command(request, &emulator, scratch.names(), results.console());
+    let Assembled { line, scratch, results } = Assembled::of(request)?;
     let signals = Signals::watch().map_err(LabError::Signals)?;
     let qemu = Qemu::start(&line, scratch.inherited()).map_err(LabError::Spawn)?;
     let mut listener = Listener::new(qemu, scratch, results, on_event);
     let stop = listener.listen(&signals, request.timeout)?;
     settle(listener, stop, request.timeout)
+}
+
+/// A machine that is put together and not started.
+pub(crate) struct Assembled {
+    /// Program and arguments.
+    pub(crate) line: Vec<String>,
+    pub(crate) scratch: Scratch,
+    pub(crate) results: Results,
+}
+
+impl Assembled {
+    pub(crate) fn of(request: &Request) -> Result<Self, LabError> {
+        let kernel = kernel::load(&request.kernel)?;
+        let emulator = emulator::find()?;
+        let initramfs = initramfs::build(
+            &request.orders(),
+            &request.carried,
+            request.share.as_deref(),
+            request.importer.as_deref(),
+        )?;
+        let results = Results::create(&request.out, request.header(), request.replay.as_deref())?;
+        let scratch = Scratch::new(kernel.unpacked.as_deref(), &initramfs, request.topology.disks())
+            .map_err(LabError::Scratch)?;
+        let line = command(request, &emulator, scratch.names(), results.console());
+        Ok(Self { line, scratch, results })
+    }
 }
 
 /// The command line [`run`] would start QEMU with, as a shell reads it. Words in capitals
@@ -80,7 +105,7 @@ pub fn run(request: &Request, on_event: &mut dyn FnMut(&Event, Header)) -> Resul
 pub fn dry_run(request: &Request) -> Result<String, LabError> {
     let kernel = kernel::load(&request.kernel)?;
     let emulator = emulator::find()?;
-    let files = Files::shown(kernel.unpacked.is_some());
+    let files = Files::shown(kernel.unpacked.is_some(), &request.topology);
     Ok(shell_quoted(&command(request, &emulator, files, request.out.join(results::CONSOLE))))
 }
 

@@ -4,6 +4,7 @@
 //! can be left behind, whatever ends us, and a small `/dev/shm` is no limit.
 
 use crate::command_line::{Files, JOURNAL_SIZE, PARCEL_SIZE};
+use crate::disk;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,16 +17,22 @@ pub(crate) struct Scratch {
     initramfs: Arc<File>,
     pub(crate) journal: Arc<File>,
     pub(crate) parcel: Arc<File>,
+    disks: Vec<Arc<File>>,
 }
 
 impl Scratch {
-    /// `kernel` is absent where QEMU reads the kernel from the file the user named.
-    pub(crate) fn new(kernel: Option<&[u8]>, initramfs: &[u8]) -> io::Result<Self> {
+    /// `kernel` is absent where QEMU reads the kernel from the file the user named; `disks` are sizes in bytes.
+    pub(crate) fn new(
+        kernel: Option<&[u8]>,
+        initramfs: &[u8],
+        disks: impl IntoIterator<Item = u64>,
+    ) -> io::Result<Self> {
         Ok(Self {
             kernel: kernel.map(|bytes| filled("kernel", bytes)).transpose()?,
             initramfs: filled("initramfs", initramfs)?,
             journal: sized("journal", JOURNAL_SIZE)?,
             parcel: sized("parcel", PARCEL_SIZE)?,
+            disks: disks.into_iter().map(made_disk).collect::<io::Result<_>>()?,
         })
     }
 
@@ -36,13 +43,14 @@ impl Scratch {
             initramfs: path(&self.initramfs),
             journal: path(&self.journal),
             parcel: path(&self.parcel),
+            disks: self.disks.iter().map(path).collect(),
         }
     }
 
     /// The files QEMU is to inherit.
     pub(crate) fn inherited(&self) -> Vec<Arc<File>> {
         let files = [&self.initramfs, &self.journal, &self.parcel];
-        files.into_iter().chain(&self.kernel).cloned().collect()
+        files.into_iter().chain(&self.kernel).chain(&self.disks).cloned().collect()
     }
 }
 
@@ -62,6 +70,12 @@ fn filled(name: &str, bytes: &[u8]) -> io::Result<Arc<File>> {
     Ok(file)
 }
 
+fn made_disk(size: u64) -> io::Result<Arc<File>> {
+    let file = sized("disk", 0)?;
+    disk::write(&*file, size)?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_child_reads_and_writes_what_it_inherits() {
-        let scratch = Scratch::new(None, b"from here").unwrap();
+        let scratch = Scratch::new(None, b"from here", []).unwrap();
         let Files { kernel, initramfs, parcel, .. } = scratch.names();
         assert_eq!(kernel, None);
         let script = format!("cat {initramfs} && printf BARKEEPP >{parcel}");

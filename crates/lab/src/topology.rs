@@ -14,7 +14,9 @@ use std::path::PathBuf;
 const BUILT_IN: &[(&str, &str)] = &[
     ("nvme-edu", include_str!("../topologies/nvme-edu.toml")),
     ("two-engines", include_str!("../topologies/two-engines.toml")),
+    ("nvme-disk", include_str!("../topologies/nvme-disk.toml")),
     ("nvme-nvme", include_str!("../topologies/nvme-nvme.toml")),
+    ("igb", include_str!("../topologies/igb.toml")),
     ("igb-vfs", include_str!("../topologies/igb-vfs.toml")),
     ("twins", include_str!("../topologies/twins.toml")),
     ("slow-port", include_str!("../topologies/slow-port.toml")),
@@ -23,6 +25,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("mesh", include_str!("../topologies/mesh.toml")),
     ("crowd", include_str!("../topologies/crowd.toml")),
     ("odd-bars", include_str!("../topologies/odd-bars.toml")),
+    ("exporter", include_str!("../topologies/exporter.toml")),
+    ("importer", include_str!("../topologies/importer.toml")),
     ("conform", include_str!("../topologies/conform.toml")),
 ];
 
@@ -40,6 +44,11 @@ pub struct Topology {
     /// The machine's memory as QEMU writes it: `512M`, `1G`.
     #[serde(default = "default_memory")]
     pub memory: String,
+    /// Whether the kernel lets a device's own driver do peer-to-peer DMA through the host bridge
+    /// (`pci_p2pdma_map_type`). It does on a list of bridges, of which the emulated one is none, and
+    /// on AMD's CPUs from family 0x17 on, which the emulated CPU then says it is. iommufd asks nobody.
+    #[serde(default)]
+    pub peer_to_peer: bool,
     /// QEMU `-global` settings, as `driver.property=value`.
     #[serde(default)]
     pub globals: Vec<String>,
@@ -68,6 +77,10 @@ pub struct Device {
     pub properties: BTreeMap<String, Property>,
     /// The drive behind a storage device.
     pub backend: Option<BTreeMap<String, Property>>,
+    /// The disk behind a storage device, instead of a drive that is told in QEMU's words.
+    pub disk: Option<Disk>,
+    /// What is at the other end of a network card's cable; absent: nothing.
+    pub network: Option<Network>,
     /// The RAM behind a BAR, for a model with the property `memdev`.
     pub memory: Option<Ram>,
     /// Where what CPUs and peers write can be read back; absent: nowhere.
@@ -90,6 +103,22 @@ pub struct VirtualFunction {
     pub bind: Option<String>,
     /// As [`Device::target`].
     pub target: Option<Target>,
+}
+
+/// A disk that is made for each run, of a content that can be checked ([`crate::disk`]), and goes with it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// As [`Topology::memory`].
+    pub size: String,
+}
+
+/// Where a network card's packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// To QEMU's own host at 10.0.2.2, which answers by itself and lets nothing out of the machine.
+    User,
 }
 
 /// Memory of the host that is a device's. It is sparse: what nobody touches, nobody needs.
@@ -232,6 +261,24 @@ impl Topology {
         targets.filter_map(|(name, target)| Some((name, target?)))
     }
 
+    /// Bytes of each disk, in the order of the devices that have one.
+    pub(crate) fn disks(&self) -> impl Iterator<Item = u64> {
+        let sizes = self.devices.iter().filter_map(|device| device.disk.as_ref());
+        sizes.filter_map(|disk| topology_rules::bytes(&disk.size))
+    }
+
+    /// Whether a device of it is the test importer's, which is a module of the kernel.
+    pub fn wants_importer(&self) -> bool {
+        self.devices.iter().any(|device| device.bind.as_deref() == Some(topology_rules::IMPORTER))
+    }
+
+    /// The same without devices of the test importer's: for a kernel whose module there is none of.
+    #[must_use]
+    pub fn without_importer(mut self) -> Self {
+        self.devices.retain(|device| device.bind.as_deref() != Some(topology_rules::IMPORTER));
+        self
+    }
+
     /// The devices that can be told to write to others, in their order.
     pub fn engines(&self) -> impl Iterator<Item = (&str, Engine)> {
         self.devices.iter().filter_map(|device| Some((device.name.as_str(), device.engine?)))
@@ -259,8 +306,10 @@ mod tests {
 
     #[test]
     fn every_compiled_in_topology_has_something_to_aim_at_and_by() {
-        // `conform` aims where its random numbers say.
-        for name in Topology::names().into_iter().filter(|name| *name != "conform") {
+        // `conform` aims where its random numbers say, `igb` is for Linux guests, and the engine of
+        // `exporter` is no guest's.
+        let others = ["conform", "igb", "exporter"];
+        for name in Topology::names().into_iter().filter(|name| !others.contains(name)) {
             let topology = Topology::named_or_file(name).unwrap();
             let by = |target: &str| topology.engines().any(|(engine, _)| engine != target);
             let mut targets = topology.targets();

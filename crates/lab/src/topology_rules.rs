@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 pub(crate) const NO_DRIVER: &str = "none";
 /// The driver that exports, of what the guest gets.
 pub(crate) const VFIO: &str = "vfio-pci";
+/// The driver of `guest-kernel/importer`, which imports what the other exports.
+pub(crate) const IMPORTER: &str = "barkeep-importer";
 /// Drivers that make no virtual functions: none, and the one that leaves them to its user.
-const MAKE_NO_FUNCTIONS: [&str; 2] = [NO_DRIVER, VFIO];
+const MAKE_NO_FUNCTIONS: [&str; 3] = [NO_DRIVER, VFIO, IMPORTER];
 
 const LAST_BAR: u8 = 5;
 
@@ -65,6 +67,14 @@ fn device_problem(device: &Device, earlier: &BTreeSet<&str>) -> Option<String> {
     if !device.model.starts_with(|c: char| c.is_ascii_alphanumeric()) || device.model.contains(',') {
         return Some(format!("`{}` is no device model's name", device.model));
     }
+    if let Some(disk) = &device.disk {
+        if device.backend.is_some() {
+            return Some("a disk and a backend: one drive is behind it".to_owned());
+        }
+        if bytes(&disk.size).is_none() {
+            return Some(format!("a disk of `{}` is not of the form 16M or 1G", disk.size));
+        }
+    }
     let Some((number, _)) = parse_slot(&device.slot) else {
         return Some("a slot is device.function, as in 03.0".to_owned());
     };
@@ -81,7 +91,7 @@ fn device_problem(device: &Device, earlier: &BTreeSet<&str>) -> Option<String> {
 }
 
 /// `512M` or `1G` in bytes; more than none.
-fn bytes(size: &str) -> Option<u64> {
+pub(crate) fn bytes(size: &str) -> Option<u64> {
     let (digits, unit) = match size.as_bytes() {
         [digits @ .., b'M'] => (digits, 20),
         [digits @ .., b'G'] => (digits, 30),
@@ -262,6 +272,20 @@ mod tests {
         for wrong in ["3G", "0G", "4", "G", "4T", "-4G", "4 G"] {
             assert!(problem(wrong).unwrap().contains("power of two"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_disk_has_a_size_and_is_the_only_drive() {
+        let problem = |keys: &str| {
+            let text = format!(
+                "version = 1\nname = 'x'\n[[device]]\nname = 'a'\nmodel = 'nvme'\nslot = '03.0'\n{keys}\n"
+            );
+            broken_by(&toml::from_str(&text).unwrap())
+        };
+        assert_eq!(problem("disk = { size = '16M' }"), None);
+        assert!(problem("disk = { size = '16' }").unwrap().contains("16M or 1G"));
+        let both = "disk = { size = '16M' }\nbackend = { driver = 'null-co' }";
+        assert!(problem(both).unwrap().contains("one drive"));
     }
 
     #[test]

@@ -61,9 +61,13 @@ errnos! {
     ENODEV = 19, "No such device.";
     EINVAL = 22, "Invalid argument.";
     ENOTTY = 25, "Not for this device.";
+    ENOLINK = 67, "Nothing is linked: what the test importer says of what is not mapped.";
     EPROTO = 71, "Protocol error: what a planted error answers where no errno is due.";
     EOVERFLOW = 75, "Too large.";
     EOPNOTSUPP = 95, "Not supported.";
+    EADDRINUSE = 98, "The address is taken.";
+    EALREADY = 114, "Done already.";
+    ESTALE = 116, "Not kept any more.";
 }
 
 #[cfg(test)]

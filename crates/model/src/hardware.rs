@@ -45,6 +45,11 @@ pub struct Device {
     /// The function cannot be put into D3hot: `PCI_DEV_FLAGS_NO_D3`, or a physical function with
     /// virtual ones enabled.
     pub no_d3: bool,
+    /// COMMAND is what it was when the function comes out of D3hot, although its PMCSR promises no such thing
+    /// (No_Soft_Reset is 0). Hardware comes back as after a reset (PCI Power Management 1.2, 5.4.1); QEMU's
+    /// models up to 10.0 do not.
+    #[serde(default)]
+    pub wakes_whole: bool,
     /// The device really goes through a reset's 100 ms and more; nanoseconds on top of what the
     /// kernel waits anyway.
     #[serde(default)]

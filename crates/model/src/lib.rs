@@ -5,6 +5,7 @@
 //! | [`kernel`] | the kernel's state and calls; inside it one module for each C file, named after it |
 //! | [`rule`] | every decision that user space can see: the rows of `docs/semantics.md` |
 //! | [`profile`] | in what kernel versions differ |
+//! | [`abilities`] | in what kernels of one version differ |
 //! | [`hardware`] | the machine it runs on: facts that no call changes |
 //! | [`op`] | the language in which it and a real kernel are asked the same |
 //! | [`process`] | a process that owns descriptors, for that language |
@@ -32,6 +33,7 @@
 //!     watched: vec![0],
 //!     engine: false,
 //!     no_d3: false,
+//!     wakes_whole: false,
 //!     extra_reset_ns: 0,
 //!     reset_fails: false,
 //! };
@@ -47,6 +49,7 @@
 //! # Ok::<(), barkeep_pci::layout::LayoutError>(())
 //! ```
 
+pub mod abilities;
 pub mod errno;
 pub mod hardware;
 pub mod kernel;
@@ -56,6 +59,7 @@ pub mod profile;
 pub mod rule;
 pub mod semantics;
 
+pub use abilities::Abilities;
 pub use errno::Errno;
 pub use hardware::Hardware;
 pub use kernel::Kernel;

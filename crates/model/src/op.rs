@@ -14,8 +14,12 @@ use std::fmt;
 pub const FILES: usize = 4;
 /// Registers for dma-bufs.
 pub const BUFFERS: usize = 6;
-/// Registers for mappings of BARs.
+/// Registers for mappings of BARs and dma-bufs.
 pub const MAPS: usize = 4;
+/// Registers for attachments of the test importer.
+pub const IMPORTS: usize = 4;
+/// Bytes of the longest segment that the test importer's device takes.
+pub const LONGEST_SEGMENT: u64 = 0x1_0000;
 /// iommufd contexts, each with spaces of its own.
 pub const CONTEXTS: usize = 2;
 /// I/O address spaces that devices may be attached to; they are there from the start.
@@ -40,6 +44,21 @@ pub enum Source {
     Foreign,
     /// A memfd of [`SOURCE_SIZE`] bytes.
     Memory,
+}
+
+/// What the test importer does that is told to let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// It cannot be told.
+    Never,
+    /// It unmaps at once.
+    LetGo,
+    /// It unmaps, and tries at once to map again.
+    MapAgain,
+    /// It keeps its mapping for some milliseconds more. One that keeps it until somebody else ends that
+    /// stops a single thread for good, and is no operation.
+    Hold,
 }
 
 /// One operation.
@@ -77,7 +96,7 @@ pub enum Op {
 
     /// `mmap` of a part of a BAR, shared.
     MapBar { file: u8, bar: u8, offset: u64, size: u64, map: u8 },
-    /// `munmap` of all of it.
+    /// `munmap` of all of it, also of a dma-buf's.
     UnmapBar { map: u8 },
     /// A CPU reads 4 bytes; SIGBUS is EFAULT.
     CpuRead { map: u8, offset: u64 },
@@ -111,8 +130,8 @@ pub enum Op {
     ReceiveBuffer { to: u8 },
     /// Opens `/proc/self/fd/N` of it.
     ReopenBuffer { buffer: u8 },
-    /// `mmap` of one page of the dma-buf.
-    MapBuffer { buffer: u8 },
+    /// `mmap` of a part of the dma-buf, shared; what is to be done with it is done as with a BAR's.
+    MapBuffer { buffer: u8, offset: u64, size: u64, map: u8 },
     /// `lseek` to its end: its size.
     BufferSize { buffer: u8 },
     /// `close`.
@@ -132,6 +151,20 @@ pub enum Op {
     /// either both are let through or neither: nothing but `value` ever lands. Of a file whose
     /// device is no engine: [`Answer::Idle`].
     Dma { file: u8, iova: u64, value: u32 },
+
+    /// Attaches the test importer to a dma-buf (`BKI_ATTACH`). Where there is none, this and all that
+    /// name an attachment are [`Answer::Idle`].
+    Import { buffer: u8, peer2peer: bool, told: Told, import: u8 },
+    /// Maps it (`BKI_MAP`); the answer is the number of entries.
+    ImportMap { import: u8 },
+    /// Unmaps it (`BKI_UNMAP`).
+    ImportUnmap { import: u8 },
+    /// Uses a byte as an RDMA memory region is used (`BKI_USE`); the answer is 1 if it had to be mapped.
+    ImportUse { import: u8, offset: u64 },
+    /// Pins it, or unpins it.
+    ImportPin { import: u8, pinned: bool },
+    /// Detaches it, whatever it has (`BKI_DETACH`).
+    ImportEnd { import: u8 },
 
     /// Writes 1 to the device's `reset` in sysfs.
     SysfsReset { device: u8 },
@@ -177,6 +210,25 @@ pub struct Seen {
     /// each of [`crate::hardware::Device::watched`] says: the word, or the errno's number in the
     /// upper half.
     pub words: Vec<(u8, Vec<u64>)>,
+    /// For each full attachment register: what became of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<(u8, Imported)>,
+}
+
+/// What became of an attachment of the test importer's since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// It is mapped.
+    pub mapped: bool,
+    /// How often it was told: to let go, or that access is about to be back.
+    pub notices: u64,
+    /// How often it gave a mapping up because of that.
+    pub released: u64,
+    /// How often a use had to map, or tried to.
+    pub faults: u64,
+    /// What its last map from inside a notice came to: 0, or the errno's number.
+    pub in_notice: u16,
 }
 
 impl Seen {

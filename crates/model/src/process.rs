@@ -2,22 +2,34 @@
 
 mod class;
 mod contents;
+mod imports;
 mod looks;
 
+use crate::abilities::Abilities;
 use crate::errno::Errno;
 use crate::hardware::Hardware;
-use crate::kernel::{Call, ExportId, FileId, Kernel, Memory, VmaId};
-use crate::op::{Answer, BUFFERS, CONTEXTS, FILES, MAPS, Op, SOURCE_SIZE, SPACES, Seen, Source, Subject};
+use crate::kernel::{BufferVmaId, Call, ExportId, FileId, Kernel, Memory, VmaId};
+use crate::op::{
+    Answer, BUFFERS, CONTEXTS, FILES, IMPORTS, MAPS, Op, SOURCE_SIZE, SPACES, Seen, Source, Subject,
+};
 use crate::profile::Profile;
 use crate::rule::{Rule, RuleSet};
 use barkeep_pci::layout::LayoutError;
 use barkeep_pci::write::ConfigWrite;
 pub use class::Class;
 use contents::Contents;
+use imports::Import;
 use std::collections::VecDeque;
 
 /// Answers what the kernel would. `None` is [`Answer::Idle`].
 type Done = Option<Result<u64, Errno>>;
+
+/// A mapping that a CPU has.
+#[derive(Clone, Copy, Debug)]
+enum Mapped {
+    Bar(VmaId),
+    Buffer(BufferVmaId),
+}
 
 /// The specification, asked by operations.
 #[derive(Clone, Debug)]
@@ -28,7 +40,8 @@ pub struct Process {
     contents: Contents,
     files: [Option<FileId>; FILES],
     buffers: [Option<ExportId>; BUFFERS],
-    maps: [Option<VmaId>; MAPS],
+    maps: [Option<Mapped>; MAPS],
+    imports: [Option<Import>; IMPORTS],
     sent_files: VecDeque<FileId>,
     sent_buffers: VecDeque<ExportId>,
     reached: RuleSet,
@@ -52,6 +65,12 @@ impl Process {
         Ok(Self::on(Kernel::new(hardware, profile)?.with_planted(rule)))
     }
 
+    /// The same, of a kernel that can do this much.
+    #[must_use]
+    pub fn able(self, abilities: Abilities) -> Self {
+        Self::on(self.fresh.with_abilities(abilities))
+    }
+
     fn on(kernel: Kernel) -> Self {
         Self {
             fresh: kernel.clone(),
@@ -60,6 +79,7 @@ impl Process {
             files: [None; FILES],
             buffers: [None; BUFFERS],
             maps: [None; MAPS],
+            imports: [None; IMPORTS],
             sent_files: VecDeque::new(),
             sent_buffers: VecDeque::new(),
             reached: RuleSet::default(),
@@ -128,6 +148,7 @@ impl Process {
             Op::RegionRead { .. }
             | Op::RegionWrite { .. }
             | Op::MapBar { .. }
+            | Op::MapBuffer { .. }
             | Op::UnmapBar { .. }
             | Op::CpuRead { .. }
             | Op::CpuWrite { .. } => self.access_op(op),
@@ -144,7 +165,6 @@ impl Process {
             | Op::SendBuffer { .. }
             | Op::ReceiveBuffer { .. }
             | Op::ReopenBuffer { .. }
-            | Op::MapBuffer { .. }
             | Op::BufferSize { .. }
             | Op::CloseBuffer { .. } => self.buffer_op(op),
             Op::Map { space, source, start, length, iova } => self.map(space, source, start, length, iova),
@@ -157,6 +177,12 @@ impl Process {
                 Some(self.call(&Call::Copy { from, to, iova, length, to_iova }))
             }
             Op::Dma { file, iova, value } => self.dma(file, iova, value),
+            Op::Import { .. }
+            | Op::ImportMap { .. }
+            | Op::ImportUnmap { .. }
+            | Op::ImportUse { .. }
+            | Op::ImportPin { .. }
+            | Op::ImportEnd { .. } => self.import_op(op),
             Op::SysfsReset { .. } | Op::ResetMethods { .. } | Op::Remove { .. } | Op::Rescan { .. } => {
                 self.sysfs_op(op)
             }
@@ -260,10 +286,6 @@ impl Process {
                 self.buffer(buffer)?;
                 Some(Err(self.kernel.reopen_export()))
             }
-            Op::MapBuffer { buffer } => {
-                self.buffer(buffer)?;
-                Some(self.kernel.mmap_export())
-            }
             Op::BufferSize { buffer } => {
                 let id = self.buffer(buffer)?;
                 Some(self.kernel.export_size(id))
@@ -346,6 +368,7 @@ impl Subject for Process {
         self.files = [None; FILES];
         self.buffers = [None; BUFFERS];
         self.maps = [None; MAPS];
+        self.imports = [None; IMPORTS];
         self.sent_files.clear();
         self.sent_buffers.clear();
         self.hung = false;

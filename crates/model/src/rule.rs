@@ -5,6 +5,7 @@
 //! say what the specification does not do. Each rule also makes one planted error, and marks
 //! that it was reached.
 
+use crate::abilities::Abilities;
 use std::fmt;
 
 /// What a rule is about.
@@ -55,6 +56,14 @@ pub enum Reach {
     Lab,
     /// Only by an importer inside the kernel that user space can drive.
     Importer,
+    /// The same, on a kernel where it maps dma-bufs of one range only.
+    OneRange,
+    /// The same, on a kernel where it maps dma-bufs of several.
+    ManyRanges,
+    /// In the emulator, on a kernel whose dma-bufs have an mmap handler.
+    Mmap,
+    /// In the emulator, on a kernel whose dma-bufs have none.
+    NoMmap,
     /// Only if two threads meet: the exhaustive exploration does.
     Interleaving,
     /// Only on a simulated device: no emulated one has what it takes.
@@ -67,9 +76,41 @@ impl Reach {
     pub fn words(self) -> &'static str {
         match self {
             Self::Lab => "lab",
-            Self::Importer => "needs an importer module",
+            Self::Importer => "an importer module",
+            Self::OneRange => "an importer module, stock kernel",
+            Self::ManyRanges => "an importer module, patched kernel",
+            Self::Mmap => "lab, a kernel with mmap of dma-bufs",
+            Self::NoMmap => "lab, stock kernel",
             Self::Interleaving => "two threads at once",
             Self::Simulated => "simulated devices only",
+        }
+    }
+}
+
+impl Reach {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Lab,
+        Self::Mmap,
+        Self::NoMmap,
+        Self::Importer,
+        Self::OneRange,
+        Self::ManyRanges,
+        Self::Simulated,
+        Self::Interleaving,
+    ];
+
+    /// Whether the emulator can show it on a kernel that can do this much.
+    #[must_use]
+    pub fn is_within(self, able: Abilities) -> bool {
+        match self {
+            Self::Lab => true,
+            Self::Importer => able.importer,
+            Self::OneRange => able.importer && !able.ranges,
+            Self::ManyRanges => able.importer && able.ranges,
+            Self::Mmap => able.mmap,
+            Self::NoMmap => !able.mmap,
+            Self::Interleaving | Self::Simulated => false,
         }
     }
 }
@@ -178,7 +219,7 @@ rules! {
     BornRevoked, Export, Lab, "memory decode off, or D3hot", "a dma-buf that is revoked from the start", "vfio_pci_core_feature_dma_buf";
     ExportInLowPower, Export, Lab, "in low power, decode on", "a dma-buf that is live, while CPU access is SIGBUS", "vfio_pci_core_feature_dma_buf";
     BufferSize, Export, Lab, "lseek to the end of the dma-buf", "the sum of its ranges", "dma_buf_llseek";
-    MmapOfBuffer, Export, Lab, "mmap of the dma-buf", "EINVAL", "dma_buf_mmap_internal";
+    MmapOfBuffer, Export, NoMmap, "mmap of the dma-buf", "EINVAL", "dma_buf_mmap_internal";
     ReopenBuffer, Export, Lab, "open of /proc/self/fd/N of a dma-buf", "ENXIO", "no_open";
 
     NotPeer2peer, Importers, Importer, "attach without peer2peer", "EOPNOTSUPP, revoked or not", "vfio_pci_dma_buf_attach";
@@ -188,6 +229,11 @@ rules! {
     SegmentsNearFourGib, Importers, Importer, "scatter list", "cut near 4 GiB; the importer's largest segment is not looked at", "fill_sg_entry";
     NotifiedBeforeCleared, Importers, Importer, "un-revoke", "importers are told first; one that maps from the notice meets ENODEV", "vfio_pci_dma_buf_move";
     RevokeWaits, Importers, Importer, "revoke while an importer holds a mapping", "waits for it, without an end", "vfio_pci_dma_buf_move";
+    ToldOfRevoke, Importers, Importer, "revoke of what was live", "every importer is told, once", "dma_buf_invalidate_mappings";
+    ToldOfReturn, Importers, Importer, "un-revoke", "every importer is told a second time", "dma_buf_invalidate_mappings";
+    PinnedIsTold, Importers, Importer, "revoke or un-revoke while an importer has it pinned", "it is told all the same", "dma_buf_pin";
+    RangesCollide, Importers, OneRange, "map of a dma-buf of several ranges, behind an IOMMU", "EADDRINUSE", "dma_buf_phys_vec_to_sgt";
+    RangesJoined, Importers, ManyRanges, "map of a dma-buf of several ranges, behind an IOMMU", "one run of I/O addresses", "dma_buf_phys_vec_to_sgt";
 
     DecodeOff, Triggers, Lab, "COMMAND written, memory decode off", "revoked, also if it was off before", "vfio_basic_config_write";
     DecodeKept, Triggers, Lab, "COMMAND written, memory decode stays on", "nothing revoked; mappings stay", "vfio_basic_config_write";
@@ -243,6 +289,13 @@ rules! {
     RegionBeyond, Cpu, Lab, "read or write beyond the BAR, or of none", "EINVAL", "vfio_pci_bar_rw";
     MmapUnmappable, Cpu, Lab, "mmap of an I/O BAR or of none", "EINVAL", "vfio_pci_core_mmap";
     MmapBeyond, Cpu, Lab, "mmap beyond the BAR", "EINVAL", "vfio_pci_core_mmap";
+    BufferMmapBeyond, Cpu, Mmap, "mmap beyond the end of the dma-buf", "EINVAL", "dma_buf_mmap_internal";
+    BufferMmap, Cpu, Mmap, "mmap of the dma-buf, also while revoked and after close", "0", "vfio_pci_dma_buf_mmap";
+    BufferServed, Cpu, Mmap, "access through an mmap of the dma-buf while live, also after a revoke", "served", "vfio_pci_dma_buf_huge_fault";
+    BufferRanges, Cpu, Mmap, "access through an mmap of a dma-buf of several ranges", "they lie end to end, in their order", "vfio_pci_dma_buf_pfn";
+    BufferZap, Cpu, Mmap, "revoke", "the dma-buf's mmaps lose their pages", "vfio_pci_dma_buf_move";
+    BufferWhileRevoked, Cpu, Mmap, "access through an mmap of the dma-buf while revoked", "SIGBUS, also where the region's mmap is served", "vfio_pci_dma_buf_huge_fault";
+    BufferAfterClose, Cpu, Mmap, "access through an mmap of the dma-buf after the last close of the device file", "SIGBUS for good; the mapping stays, and keeps nothing open", "vfio_pci_dma_buf_get_vdev";
 
     SliceBeyond, Spaces, Lab, "MAP_FILE of a part beyond the dma-buf", "EINVAL, revoked or not", "iopt_alloc_dmabuf_pages";
     MapFileWhileRevoked, Spaces, Lab, "MAP_FILE while revoked", "ENODEV", "vfio_pci_dma_buf_attach";

@@ -5,6 +5,7 @@ use crate::bus::{Bus, Doorbell};
 use crate::console::Ends;
 use crate::faults::Faults;
 use crate::firmware::{self, FirmwareError};
+use crate::importer::Attached;
 use crate::interrupts::{Interrupts, Routes, RoutesThere};
 use crate::map::{CONTROL_WORDS, MMIO64, OUTAGE_WORD_COUNT, OUTAGE_WORDS};
 use crate::memory::Ram;
@@ -14,8 +15,8 @@ use crate::second::Beside;
 use barkeep_export::FaultSource;
 use barkeep_export::driver::OutageSink;
 use barkeep_export::{
-    Administrator, Cause, Driver, Errno, Function, Importer, IoSpace, LowPower, OutageWord, Parties,
-    Passthrough, Phase, SecondEnd, Seconds, WindowId, result_number,
+    Administrator, Cause, Driver, Errno, Function, Importer, Importers, IoSpace, LowPower, OutageWord,
+    Parties, Passthrough, Phase, SecondEnd, Seconds, WindowId, result_number,
 };
 use barkeep_journal::{Actor, DeviceAddress, Event, Journal, Kind, Trigger};
 use barkeep_planted::{Fault, is_planted};
@@ -58,6 +59,8 @@ pub struct BoardParts {
     pub sleep: Arc<dyn Fn(Duration) + Send + Sync>,
     /// Who starts second processes.
     pub seconds: Arc<dyn Seconds>,
+    /// Who has importing devices attach, where that is wanted: it has a look before some of the journal's events.
+    pub importers: Option<Arc<dyn Importers>>,
 }
 
 /// A device in its place.
@@ -87,6 +90,7 @@ pub struct Board {
     sleep: Arc<dyn Fn(Duration) + Send + Sync>,
     seconds: Arc<dyn Seconds>,
     pub(crate) beside: Beside,
+    pub(crate) attached: Option<Attached>,
     /// The VMM has been killed, as far as that is simulated.
     killed: AtomicBool,
     /// One attach at a time: they share an IOVA.
@@ -99,14 +103,27 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub fn new(parts: BoardParts) -> Result<Self, BoardError> {
-        let BoardParts { journal, ram, space, slots, devices, faults, administrator, others, sleep, seconds } =
-            parts;
+        let BoardParts { journal, ram, space, slots, devices, faults, .. } = parts;
+        let BoardParts { administrator, others, sleep, seconds, importers, .. } = parts;
+        let (attached, journal) = match importers {
+            Some(importers) => {
+                let (attached, journal) = Attached::none(importers, &journal);
+                (Some(attached), journal)
+            }
+            None => (None, journal),
+        };
         let (mut seats, mut count) = (Vec::new(), 0);
-        let routes = RoutesThere::default();
+        let (routes, claims) = (RoutesThere::default(), Arc::default());
         for (name, function) in devices {
+            function.share_places(&claims);
             let windows = function.windows().len() as u64;
             let raw = Arc::clone(function.device());
-            let interrupts = Arc::new(Interrupts::new(raw, Arc::clone(&routes), journal.clone()));
+            let interrupts = Arc::new(Interrupts::new(
+                raw,
+                PciRoot::slot(seats.len() as u16),
+                Arc::clone(&routes),
+                journal.clone(),
+            ));
             let outsiders = Outsiders::default();
             seats.push(Seat { name, function, first_window: count, outsiders, interrupts });
             count += windows;
@@ -137,6 +154,7 @@ impl Board {
             sleep,
             seconds,
             beside: Beside::default(),
+            attached,
             killed: AtomicBool::new(false),
             attaching,
         })
@@ -161,6 +179,7 @@ impl Board {
     pub fn deliver_interrupts(&self, routes: Arc<dyn Routes>) {
         // Said once, by whoever makes the machine.
         let _ = self.routes.set(routes);
+        self.seats.iter().for_each(|seat| seat.interrupts.begin());
     }
 
     /// The interrupts of a device.
@@ -183,8 +202,9 @@ impl Board {
     pub fn take_apart(&self) {
         self.driver.linger(None);
         self.driver.between_steps(None);
-        // There is none where nobody has started one or somebody has ended it.
+        // There is none where nobody has started or attached one, or somebody has ended it.
         let _ = self.end_second(SecondEnd::Exit);
+        let _ = self.detach_importer();
         for (device, Seat { function, .. }) in (0..).zip(&self.seats) {
             self.let_go(device, None, None);
             if !self.driver.keeper(device).closed() {

@@ -78,6 +78,11 @@ impl Bus {
         self.root.function_at(address)
     }
 
+    /// The device whose config space is at a port.
+    pub fn config_device_at_port(&self, port: u16) -> Option<u16> {
+        self.root.function_at_port(port)
+    }
+
     /// The device that has a BAR at a guest physical address.
     pub fn bar_device(&self, address: u64) -> Option<u16> {
         self.place(address).map(|place| place.device as u16)
@@ -156,7 +161,13 @@ impl Bus {
         }
     }
 
+    /// Who answers; where nobody does, who would if it decoded.
     fn place(&self, address: u64) -> Option<Place> {
+        for (device, seat) in self.seats.iter().enumerate() {
+            if let Some((bar, offset)) = seat.function.decodes_at(address) {
+                return Some(Place { device, bar, offset });
+            }
+        }
         for (device, seat) in self.seats.iter().enumerate() {
             for bar in seat.function.layout().bars.iter().flatten() {
                 let start = seat.function.bar_address(bar.index);

@@ -1,4 +1,4 @@
-//! Interrupts of a passed-through function: MSI and MSI-X, from the guest's registers to an eventfd
+//! Interrupts of a passed-through function: MSI, MSI-X and [`intx`], from the guest's registers to an eventfd
 //! that the kernel signals and KVM delivers, without this process.
 //!
 //! What a guest writes is kept by [`Msi`] and [`Msix`]; [`Vectors`] says which steps it takes. A
@@ -10,6 +10,7 @@
 //! restores a function's interrupts with its other registers (`pci_restore_msi_state`), so whatever
 //! the guest had set up goes on working. What ends them is the guest, its reboot, and the close.
 
+pub mod intx;
 mod registers;
 mod vectors;
 
@@ -19,8 +20,10 @@ use barkeep_pci::header;
 use barkeep_pci::msi::Mechanism;
 pub use barkeep_pci::msi::Message;
 use barkeep_pci::write::ConfigWrite;
+use intx::Intx;
 use registers::Registers;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use vectors::{Step, Vectors, Wanted};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
@@ -46,6 +49,20 @@ pub trait Routes: Send + Sync {
     /// The errno of `KVM_IRQFD`: EBUSY where it is attached already.
     fn attach(&self, gsi: u32, event: &EventFd) -> Result<(), Errno>;
 
+    /// Whether pins of PCI slots are wired to the controllers as [`intx::gsi`] has it, and the guest knows.
+    fn has_pins(&self) -> bool {
+        false
+    }
+
+    /// From now on a signal of the first eventfd raises a pin, and once the guest has ended the interrupt
+    /// the pin is lowered and the second one signalled.
+    ///
+    /// # Errors
+    /// The errno of `KVM_IRQFD`; EOPNOTSUPP without pins.
+    fn attach_level(&self, _gsi: u32, _raise: &EventFd, _ended: &EventFd) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
     /// From now on the eventfd counts. Nothing is delivered once this has returned.
     ///
     /// # Errors
@@ -70,12 +87,15 @@ pub struct Interrupts {
     /// Held over system calls: the steps of two vCPUs must not mix. One of those waits where the
     /// device is being reset; whoever only reads memory does not come here then.
     state: Mutex<State>,
+    /// A step has failed that is to be tried again: asked without the lock, after every config write.
+    unfinished: AtomicBool,
 }
 
 struct State {
     registers: Registers,
     vectors: Vectors,
     lines: BTreeMap<u16, Line>,
+    intx: Intx,
     /// The device is given up, or about to be.
     closed: bool,
     /// What cannot be delivered has been told; a guest that goes on writing does not fill the journal.
@@ -84,11 +104,12 @@ struct State {
 
 impl Interrupts {
     /// As after a reset: nothing is on.
-    pub(crate) fn new(device: Arc<dyn RawDevice>, routes: RoutesThere, journal: Journal) -> Self {
+    pub(crate) fn new(device: Arc<dyn RawDevice>, slot: u8, routes: RoutesThere, journal: Journal) -> Self {
         let registers = Registers::of(device.layout());
         let (vectors, lines) = (Vectors::default(), BTreeMap::new());
-        let state = Mutex::new(State { registers, vectors, lines, closed: false, told: false });
-        Self { device, routes, journal, state }
+        let intx = Intx::of(&*device, slot);
+        let state = Mutex::new(State { registers, vectors, lines, intx, closed: false, told: false });
+        Self { device, routes, journal, state, unfinished: AtomicBool::new(false) }
     }
 
     /// Puts what a guest shall see over what was read of config space.
@@ -147,12 +168,27 @@ impl Interrupts {
         }
     }
 
+    /// The function may have changed: what could not be done is tried again.
+    pub fn try_again(&self) {
+        if self.unfinished.load(Ordering::Acquire) {
+            let mut state = self.state();
+            self.follow(&mut state);
+        }
+    }
+
     /// The guest's machine is reset: as at the start, and nothing of before is delivered any more.
     pub fn reset(&self) {
         let mut state = self.state();
         state.registers.reset();
         state.told = false;
+        // What it has raised and nobody has ended is of before.
+        self.pin(&mut state, None);
         self.follow(&mut state);
+    }
+
+    /// The guest's interrupt controllers are there: a pin is on from the start.
+    pub(crate) fn begin(&self) {
+        self.follow(&mut self.state());
     }
 
     /// The device is about to be given up: its eventfds and routes go first, and no write of the
@@ -164,7 +200,8 @@ impl Interrupts {
     }
 
     /// Carries out what the registers have come to. A step that fails is told, and tried again with the
-    /// next write.
+    /// next write: MSI and MSI-X cannot be turned on in a lower power state (`pci_msi_supported`), and a
+    /// guest may do that before it wakes the function up.
     fn follow(&self, state: &mut State) {
         let wanted = if state.closed { Wanted::default() } else { state.registers.wanted() };
         let Some(routes) = self.routes.get() else {
@@ -178,6 +215,12 @@ impl Interrupts {
             return;
         };
         let before = state.vectors.on();
+        // Never two: the kernel has one sort of interrupt on for a device.
+        let pin = state.intx.gsi(&**routes).filter(|_| wanted.on.is_none() && !state.closed);
+        if pin.is_none() {
+            self.pin(state, None);
+        }
+        self.unfinished.store(false, Ordering::Release);
         for step in state.vectors.plan(&wanted) {
             if let Err(errno) = self.take(state, &**routes, &step) {
                 // What is ended is ended: the device may be gone, and there is nothing else to try.
@@ -186,6 +229,7 @@ impl Interrupts {
                     self.tell(state, &failure(&step), Some(errno));
                 }
                 if !ends {
+                    self.unfinished.store(true, Ordering::Release);
                     break;
                 }
             }
@@ -196,6 +240,25 @@ impl Interrupts {
             let _ = give_up(state, &**routes);
         }
         self.tell_change(before, state.vectors.on());
+        if pin.is_some() && state.vectors.on().is_none() {
+            self.pin(state, pin);
+        }
+    }
+
+    /// Turns the pin on, by a GSI, or off.
+    fn pin(&self, state: &mut State, on: Option<u32>) {
+        let Some(routes) = self.routes.get().filter(|_| state.intx.is_on() != on.is_some()) else { return };
+        let (result, what) = match on {
+            Some(gsi) => (state.intx.turn_on(&*self.device, &**routes, gsi), "on"),
+            None => (state.intx.turn_off(&*self.device, &**routes), "off"),
+        };
+        match result {
+            Ok(()) => {
+                let event = self.event(Kind::Interrupts).value(u64::from(on.is_some()));
+                self.journal.emit(event.text("INTx"));
+            }
+            Err(errno) => self.tell(state, &format!("INTx cannot be turned {what}"), Some(errno)),
+        }
     }
 
     fn take(&self, state: &mut State, routes: &dyn Routes, step: &Step) -> Result<(), Errno> {

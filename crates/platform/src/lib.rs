@@ -17,6 +17,7 @@ pub mod console;
 pub mod efault;
 pub mod faults;
 pub mod firmware;
+mod importer;
 pub mod interrupts;
 pub mod map;
 pub mod memory;
@@ -29,5 +30,5 @@ pub mod second;
 
 pub use board::{Board, BoardError, BoardParts};
 pub use bus::{Bus, Doorbell, Flow};
-pub use memory::Ram;
+pub use memory::{Pages, Ram};
 pub use outsiders::{Holding, OnRequest};

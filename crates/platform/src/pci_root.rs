@@ -73,6 +73,16 @@ impl PciRoot {
         }
     }
 
+    /// The passed-through function whose config space an access to a port would go to.
+    pub fn function_at_port(&self, port: u16) -> Option<u16> {
+        let address = self.address.load(Ordering::Relaxed);
+        let selects = map::PCI_CONFIG_DATA.contains(&port) && address >> 31 == 1;
+        match self.target(u64::from(address >> 8 & 0xffff)) {
+            Target::Function(device) if selects => Some(device as u16),
+            Target::Function(_) | Target::Bridge | Target::Nobody => None,
+        }
+    }
+
     /// Reads through the ECAM window; `offset` counts from its start.
     pub fn ecam_read(&self, offset: u64, bytes: &mut [u8]) {
         self.read(offset >> 12, (offset & 0xfff) as u16, bytes);
@@ -133,7 +143,7 @@ impl PciRoot {
             }
             Target::Function(device) => {
                 // A function in reset gives no answer; nobody waits for its 100 ms.
-                if self.driver.resetting(device as u16) {
+                if self.driver.resetting(device as u16) || register >= self.functions[device].config_size() {
                     return;
                 }
                 match self.functions[device].config_read(register, bytes) {
@@ -168,6 +178,10 @@ impl PciRoot {
     fn function_write(&self, device: usize, write: &ConfigWrite, vcpu: u16) {
         let astray = is_planted(Fault::WrongFunction) && write.offset == header::COMMAND;
         let device = if astray { 0 } else { device };
+        if write.offset >= self.functions[device].config_size() {
+            // Nobody is there; vfio-pci would say EFAULT.
+            return;
+        }
         // The interrupt registers are the guest's alone; what else is in the dword goes on.
         let Some(write) = self.interrupts[device].config_write(write) else {
             return;
@@ -177,6 +191,8 @@ impl PciRoot {
         if let Err(errno) = result {
             self.failed(device, &write, errno);
         }
+        // What could not be turned on while the function was in D3hot can be in D0.
+        self.interrupts[device].try_again();
     }
 
     /// A config write that failed leaves the kernel's idea of the registers half done: the

@@ -136,7 +136,7 @@ impl Board {
         Ok((Arc::clone(&neighbour.process), neighbour.imported))
     }
 
-    fn imported(&self, id: WindowId) -> Option<Imported> {
+    pub(crate) fn imported(&self, id: WindowId) -> Option<Imported> {
         let function = self.function(id.device);
         let window = function.windows().get(usize::from(id.window))?;
         let address = self.bar_address(id.device, window.bar, window.offset)?;

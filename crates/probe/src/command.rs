@@ -189,6 +189,25 @@ pub enum Command {
         /// Nanoseconds after which to give up; one look is always taken.
         max_ns: u64,
     },
+    /// Reads and writes places of a list at random, in all widths and alignments, now and then by the
+    /// ports of configuration mechanism #1, in proper and in odd ways; answers with
+    /// [`crate::Reply::Scribbled`].
+    Scribble {
+        /// Address of pairs of `u64` in RAM; a multiple of 8. The first is a place, at least 16 bytes below
+        /// 4 GiB: an access begins up to 7 bytes behind it. The second is what is written there now and
+        /// then. A place that stands there more often is met more often.
+        table: u64,
+        /// How many there are, [`mb::SCRIBBLE_MOST_PLACES`] at the most.
+        entries: u64,
+        /// Accesses.
+        accesses: u64,
+        /// What they are drawn from.
+        seed: u64,
+        /// Where ECAM is, so that a place in it has ports, too; 0 for no ports.
+        ecam: u64,
+        /// Address of a `u64` in RAM that ends it once it is not 0; 0 if there is none.
+        stop_word: u64,
+    },
     /// Stops this vCPU for good: halted, interrupts off, no reply.
     Halt,
     /// Executes an undefined instruction: always ends as [`crate::Refusal::Exception`].
@@ -284,6 +303,9 @@ impl Command {
                 pause_ns: pause,
                 max_ns: most,
             } => request(mb::OP_WATCH, [outage, address, bell, bell_value.into(), stop, pause, most]),
+            Self::Scribble { table, entries, accesses, seed, ecam, stop_word } => {
+                request(mb::OP_SCRIBBLE, [table, entries, accesses, seed, ecam, stop_word])
+            }
             Self::Halt => request(mb::OP_HALT, []),
             Self::Trap => request(mb::OP_TRAP, []),
         }
@@ -324,6 +346,9 @@ impl Command {
                 pause_ns: f,
                 max_ns: g,
             },
+            mb::OP_SCRIBBLE => {
+                Self::Scribble { table: a, entries: b, accesses: c, seed: d, ecam: e, stop_word: f }
+            }
             mb::OP_HALT => Self::Halt,
             mb::OP_TRAP => Self::Trap,
             _ => return Err(NotACommand::Opcode(opcode)),
@@ -381,6 +406,9 @@ mod tests {
                 reset_value,
                 seed: w[5],
             }),
+            any::<[u64; 6]>().prop_map(|[table, entries, accesses, seed, ecam, stop_word]| {
+                Command::Scribble { table, entries, accesses, seed, ecam, stop_word }
+            }),
             any::<([u64; 6], u32)>().prop_map(|(w, bell_value)| Command::Watch {
                 outage_word: w[0],
                 address: w[1],
@@ -400,7 +428,7 @@ mod tests {
         }
 
         #[test]
-        fn no_words_make_decode_panic(words in any::<[u64; 8]>(), opcode in 0_u64..17) {
+        fn no_words_make_decode_panic(words in any::<[u64; 8]>(), opcode in 0_u64..18) {
             let _ = Command::decode(&words);
             let mut likely = words;
             likely[0] = opcode;

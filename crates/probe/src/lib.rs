@@ -32,4 +32,4 @@ pub mod simulated;
 
 pub use command::{Command, DmaDirection, NotACommand, Width};
 pub use image::{IMAGE, ServedOptions};
-pub use reply::{HammerCounts, HammerViolation, Refusal, Reply, Seen};
+pub use reply::{HammerCounts, HammerViolation, Refusal, Reply, ScribbleCounts, Seen};

@@ -63,6 +63,8 @@ pub const OP_HALT: u64 = 13;
 pub const OP_TRAP: u64 = 14;
 /// Opcode of [`crate::Command::Watch`].
 pub const OP_WATCH: u64 = 15;
+/// Opcode of [`crate::Command::Scribble`].
+pub const OP_SCRIBBLE: u64 = 16;
 
 /// [`crate::DmaDirection::FromMemory`] as a word.
 pub const EDU_FROM_MEMORY: u64 = 0;
@@ -115,6 +117,21 @@ pub const WATCH_BEFORE: usize = 2;
 pub const WATCH_AFTER: usize = 3;
 /// Watch's result: looks taken.
 pub const WATCH_LOOKS: usize = 4;
+
+/// Scribble's result: accesses done; one that is read, changed and written back is one.
+pub const SCRIBBLE_ACCESSES: usize = 0;
+/// Scribble's result: reads.
+pub const SCRIBBLE_READS: usize = 1;
+/// Scribble's result: writes.
+pub const SCRIBBLE_WRITES: usize = 2;
+/// Scribble's result: accesses by ports.
+pub const SCRIBBLE_PORTS: usize = 3;
+/// Scribble's result: reads that gave all ones.
+pub const SCRIBBLE_ONES: usize = 4;
+/// Scribble's result: 1 if the stop word ended it.
+pub const SCRIBBLE_STOPPED: usize = 5;
+/// The most places a Scribble has to choose from.
+pub const SCRIBBLE_MOST_PLACES: u64 = 4096;
 
 /// How many cells of the page Hammer walks through.
 pub const HAMMER_CELLS: u64 = 64;

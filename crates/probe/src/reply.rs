@@ -41,6 +41,25 @@ pub enum Reply {
         /// Looks it took.
         looks: u64,
     },
+    /// To [`Command::Scribble`].
+    Scribbled(ScribbleCounts),
+}
+
+/// What a [`Command::Scribble`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScribbleCounts {
+    /// Accesses; one that is read, changed and written back is one.
+    pub accesses: u64,
+    /// Reads.
+    pub reads: u64,
+    /// Writes.
+    pub writes: u64,
+    /// Those of the accesses that went by ports.
+    pub ports: u64,
+    /// Those of the reads that gave all ones.
+    pub ones: u64,
+    /// Whether the stop word ended it, rather than the number of accesses.
+    pub stopped: bool,
 }
 
 /// What a [`Command::Watch`] saw of an outage. The bell was rung between the two outage words.
@@ -208,6 +227,17 @@ fn watched(results: &[u64]) -> Reply {
     Reply::Watched { seen, looks: results[mb::WATCH_LOOKS] }
 }
 
+fn scribbled(results: &[u64]) -> ScribbleCounts {
+    ScribbleCounts {
+        accesses: results[mb::SCRIBBLE_ACCESSES],
+        reads: results[mb::SCRIBBLE_READS],
+        writes: results[mb::SCRIBBLE_WRITES],
+        ports: results[mb::SCRIBBLE_PORTS],
+        ones: results[mb::SCRIBBLE_ONES],
+        stopped: results[mb::SCRIBBLE_STOPPED] != 0,
+    }
+}
+
 impl Command {
     /// Makes sense of the words at [`mb::reply_address`]: status, then results.
     pub fn decode_reply(&self, words: &[u64; mb::REPLY_WORDS]) -> Result<Reply, Refusal> {
@@ -223,6 +253,7 @@ impl Command {
             Self::EduWait { .. } => Reply::Waited { looks: results[0] },
             Self::Hammer { .. } => Reply::Hammered(hammered(results)),
             Self::Watch { .. } => watched(results),
+            Self::Scribble { .. } => Reply::Scribbled(scribbled(results)),
             Self::Write { .. }
             | Self::Fill { .. }
             | Self::Copy { .. }

@@ -12,6 +12,7 @@
 
 mod hammer;
 mod paging;
+mod scribble;
 mod watch;
 mod work;
 
@@ -32,6 +33,22 @@ pub trait Memory {
     /// # Errors
     /// The access did not take place.
     fn write(&mut self, address: u64, width: Width, value: u64) -> Result<(), Again>;
+
+    /// Reads an I/O port, in 1, 2 or 4 bytes. Where there are none nobody answers.
+    ///
+    /// # Errors
+    /// The access did not take place.
+    fn port_read(&mut self, _port: u16, width: Width) -> Result<u64, Again> {
+        Ok(width.all_ones())
+    }
+
+    /// Writes the low bytes of `value` to one.
+    ///
+    /// # Errors
+    /// The access did not take place.
+    fn port_write(&mut self, _port: u16, _width: Width, _value: u64) -> Result<(), Again> {
+        Ok(())
+    }
 }
 
 /// An access did not take place, and is to be tried again: the next step of that vCPU does.

@@ -330,6 +330,59 @@ proptest! {
     }
 }
 
+/// The table is in RAM like any other, and so are some of the places in it.
+#[test]
+fn scribbling_meets_the_same_places_and_leaves_the_same_bytes() {
+    const TABLE: u64 = 0x60_0000;
+    let Some(kvm) = kvm_or_skip() else { return };
+    let mut pair = Pair::boot(&kvm);
+    let places: Vec<u64> = (0..32)
+        .flat_map(|n| [SCRATCH + 8 * n, BAR + 4 * n + 0xffc, NOBODY + 12 * n, NOBODY + 0xfff0 + n])
+        .collect();
+    for ram in [&pair.real.ram, &pair.bench.ram] {
+        for (at, place) in (0..).zip(&places) {
+            ram.write_obj([*place, place ^ 0x5555], GuestAddress(TABLE + 16 * at)).expect("RAM");
+        }
+    }
+    let command = |entries, accesses, seed, ecam, stop_word| Command::Scribble {
+        table: TABLE,
+        entries,
+        accesses,
+        seed,
+        ecam,
+        stop_word,
+    };
+    let most = places.len() as u64;
+    for seed in 0..8 {
+        let ecam = if seed % 2 == 0 { NOBODY } else { 0 };
+        let (real, simulated) = pair.ask_both(0, command(most, 2000, seed, ecam, STOP));
+        assert_eq!(real, simulated, "seed {seed}");
+        let Ok(Reply::Scribbled(counts)) = real else { panic!("{real:?}") };
+        assert_eq!((counts.accesses, counts.stopped, counts.ports > 0), (2000, false, ecam != 0));
+        assert!(counts.ones > 0 && counts.reads > counts.ones && counts.writes > 0, "{counts:?}");
+    }
+    let mut bytes = [vec![0; 512], vec![0; 512]];
+    for (memory, bytes) in [&pair.real.ram, &pair.bench.ram].into_iter().zip(&mut bytes) {
+        memory.read_slice(bytes, GuestAddress(SCRATCH)).expect("RAM");
+    }
+    assert!(bytes[0] == bytes[1], "the RAM differs");
+    assert!(bytes[0].iter().any(|byte| *byte != 0), "nothing was written");
+    for offset in (0..BAR_BYTES as u64).step_by(4) {
+        let word: u32 = pair.bench.bar.read_obj(GuestAddress(BAR + offset)).expect("the BAR's memory");
+        assert_eq!(pair.real.bar_word(offset), word, "the BAR differs at {offset:#x}");
+    }
+    for ram in [&pair.real.ram, &pair.bench.ram] {
+        ram.write_obj(1_u64, GuestAddress(STOP)).expect("RAM");
+        ram.write_obj(4_u64 << 30, GuestAddress(TABLE + 16 * 4)).expect("RAM");
+    }
+    for command in
+        [command(4, 9, 1, 0, STOP), command(5, 9, 1, 0, 0), command(0, 9, 1, 0, 0), command(4097, 9, 1, 0, 0)]
+    {
+        let (real, simulated) = pair.ask_both(1, command);
+        assert_eq!(real, simulated, "to {command:?}");
+    }
+}
+
 #[test]
 fn page_tables_run_out_at_the_same_address() {
     let Some(kvm) = kvm_or_skip() else { return };

@@ -4,15 +4,29 @@ use crate::errors;
 use barkeep_model::Errno;
 use rustix::fs::{SeekFrom, seek};
 use std::fs::File;
+use std::sync::Arc;
 
-/// Which part of a BAR a dma-buf begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which parts of a BAR a dma-buf is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The device's number.
     pub(crate) device: u8,
     pub(crate) bar: u8,
-    /// The offset of the first range in it.
-    pub(crate) offset: u64,
+    /// Offset and bytes of each, end to end.
+    pub(crate) ranges: Arc<[(u64, u64)]>,
+}
+
+impl Origin {
+    /// Where in the BAR an offset of the dma-buf lies.
+    pub(crate) fn in_bar(&self, mut into: u64) -> Option<u64> {
+        for &(offset, length) in &*self.ranges {
+            if into < length {
+                return offset.checked_add(into);
+            }
+            into -= length;
+        }
+        None
+    }
 }
 
 /// One that vfio-pci exported.
@@ -33,7 +47,7 @@ impl Buffer {
 
     pub(crate) fn duplicate(&self) -> Result<Self, Errno> {
         let file = self.file.try_clone().map_err(|e| errors::of_io(&e))?;
-        Ok(Self { origin: self.origin, file })
+        Ok(Self { origin: self.origin.clone(), file })
     }
 
     /// Bytes: its end, as `lseek` finds it.

@@ -3,6 +3,7 @@
 mod buffers;
 mod devices;
 mod files;
+mod imports;
 
 pub(crate) use devices::DEFAULT;
 
@@ -69,7 +70,7 @@ impl Hands {
             Op::SendBuffer { buffer } => self.send_buffer(buffer),
             Op::ReceiveBuffer { to } => self.receive_buffer(to),
             Op::ReopenBuffer { buffer } => self.reopen_buffer(buffer),
-            Op::MapBuffer { buffer } => self.map_buffer(buffer),
+            Op::MapBuffer { buffer, offset, size, map } => self.map_buffer(buffer, (offset, size), map),
             Op::BufferSize { buffer } => Some(self.buffers.get(buffer)?.size()),
             Op::CloseBuffer { buffer } => self.buffers.take(buffer).map(|_| Ok(0)),
 
@@ -78,6 +79,9 @@ impl Hands {
             Op::Copy { from, to, iova, length, to_iova } => self.copy((from, iova), (to, to_iova), length),
 
             Op::Dma { file, iova, value } => self.dma(file, iova, value),
+
+            Op::Import { .. } | Op::ImportMap { .. } | Op::ImportUnmap { .. } => self.import_operation(op),
+            Op::ImportUse { .. } | Op::ImportPin { .. } | Op::ImportEnd { .. } => self.import_operation(op),
 
             Op::SysfsReset { .. } | Op::ResetMethods { .. } | Op::Remove { .. } | Op::Rescan { .. } => None,
         }

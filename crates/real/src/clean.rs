@@ -25,6 +25,8 @@ impl Hands {
         for (_, file) in self.files.full() {
             let _ = wipe(&mut self.marks, &self.sites, file);
         }
+        // Before what revokes: that would wait for whoever holds on.
+        self.imports.clear();
         self.maps.clear();
         self.file_post = Post::new()?;
         self.buffer_post = Post::new()?;

@@ -2,7 +2,7 @@
 //!
 //! Nothing is taken from a name. Asked for: config space, regions, reset methods, whether a
 //! function is virtual, who is reset together. Tried: a reset (methods may be there and all
-//! fail), D3hot (a quirk may forbid it), a hot reset of each set that is ours. By what the
+//! fail), D3hot (a quirk may forbid it, and waking up may cost the state or not), a hot reset of each set that is ours. By what the
 //! device says it is: which BAR is memory, and whether it is a DMA engine.
 
 use crate::device_file::{self, DeviceFile, in_region};
@@ -12,6 +12,7 @@ use crate::sys::vfio::{self, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_REGION_INFO_FLAG
 use crate::sysfs::Folder;
 use barkeep_model::Errno;
 use barkeep_model::hardware::{BusReset, Device, Hardware};
+use barkeep_pci::header;
 use barkeep_pci::layout::Layout;
 
 /// Bytes of config space that [`Device::config`] has.
@@ -129,6 +130,7 @@ fn look_at(place: &Place, probe: &Probe) -> Result<Looked, DiscoverError> {
         watched: Vec::new(),
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
     };
     let layout = device.layout().map_err(|error| DiscoverError::Layout(name.clone(), error))?;
@@ -139,7 +141,13 @@ fn look_at(place: &Place, probe: &Probe) -> Result<Looked, DiscoverError> {
         device.watched = WATCHED.into_iter().filter(|offset| *offset < size).collect();
     }
     if let Some(pm) = layout.pm {
-        device.no_d3 = !takes_d3hot(&file, pm.offset + PMCSR).map_err(ask("power state"))?;
+        let pmcsr = pm.offset + PMCSR;
+        device.no_d3 = !takes_d3hot(&file, pmcsr).map_err(ask("power state"))?;
+        let resets = !device.reset_methods.is_empty() && !device.reset_fails;
+        // A virtual function's COMMAND has no decode to lose.
+        if resets && !device.no_d3 && !pm.no_soft_reset && !device.virtual_function {
+            device.wakes_whole = wakes_whole(&folder, &file, pmcsr).map_err(ask("waking up"))?;
+        }
     }
     Ok(Looked { device, reset_with })
 }
@@ -197,6 +205,18 @@ fn takes_d3hot(file: &DeviceFile, pmcsr: u16) -> Result<bool, Errno> {
     let during = file.config_read(pmcsr, 2)?;
     file.config_write(pmcsr, 2, before)?;
     Ok(during & D3HOT == D3HOT)
+}
+
+/// Whether it has its COMMAND when it comes out of D3hot by itself: vfio-pci would give it back, but not where a
+/// reset in sysfs wakes the function up (`pci_dev_save_and_disable`), which leaves COMMAND as that found it.
+fn wakes_whole(folder: &Folder, file: &DeviceFile, pmcsr: u16) -> Result<bool, Errno> {
+    let (command, state) = (file.config_read(header::COMMAND, 2)?, file.config_read(pmcsr, 2)?);
+    file.config_write(header::COMMAND, 2, command | u32::from(header::COMMAND_MEMORY))?;
+    file.config_write(pmcsr, 2, state | D3HOT)?;
+    folder.write("reset", "1")?;
+    let after = file.config_read(header::COMMAND, 2)?;
+    file.config_write(header::COMMAND, 2, command)?;
+    Ok(after & u32::from(header::COMMAND_MEMORY) != 0)
 }
 
 /// A hot reset with every device of the set open in one context.

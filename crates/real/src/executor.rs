@@ -1,12 +1,14 @@
 //! The running kernel as a [`Subject`].
 
+use crate::abilities;
 use crate::discover::{self, DiscoverError};
 use crate::hands::Hands;
+use crate::importer::DRIVER;
 use crate::patience::PATIENCE;
 use crate::places::Place;
 use crate::spaces::Probe;
 use crate::sysfs::Folder;
-use barkeep_model::{Answer, Errno, Hardware, Op, Seen, Subject};
+use barkeep_model::{Abilities, Answer, Errno, Hardware, Op, Seen, Subject};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -26,6 +28,9 @@ pub enum SetupError {
          CONFIG_UDMABUF, and you read and write access to /dev/iommu and /dev/udmabuf"
     )]
     Resources(Errno),
+    /// The device of the test importer's is not to be had, or does not map.
+    #[error("cannot import by the device of {DRIVER} ({0}); is it in use, and can peers reach each other?")]
+    Importer(Errno),
 }
 
 /// Why an episode did not begin as it should.
@@ -63,6 +68,7 @@ enum Report {
 /// stay as they are, and memory of a BAR is zero only where an episode's own operations wrote.
 pub struct Executor {
     hardware: Hardware,
+    abilities: Abilities,
     orders: Option<Sender<Order>>,
     reports: Receiver<Report>,
     thread: Option<JoinHandle<()>>,
@@ -80,19 +86,36 @@ impl Executor {
     pub fn new(places: &[Place]) -> Result<Self, SetupError> {
         let probe = Probe::new().map_err(SetupError::Resources)?;
         let bound = |place: &&Place| Folder::of(place.address).is_bound();
+        let session = abilities::session(places).map_err(SetupError::Importer)?;
         let places: Vec<_> = places.iter().filter(bound).cloned().collect();
         let hardware = discover::hardware(&places, &probe)?;
-        let hands = Hands::new(&places, &hardware, probe).map_err(SetupError::Resources)?;
+        let abilities = abilities::found(&places, &hardware, &probe, session.as_ref());
+        let abilities = abilities.map_err(SetupError::Importer)?;
+        let hands = Hands::new(&places, &hardware, probe, session).map_err(SetupError::Resources)?;
         let (orders, taken) = channel();
         let (given, reports) = channel();
         let thread = thread::spawn(move || serve(hands, &taken, &given));
-        Ok(Self { hardware, orders: Some(orders), reports, thread: Some(thread), owed: 0, broken: None })
+        Ok(Self {
+            hardware,
+            abilities,
+            orders: Some(orders),
+            reports,
+            thread: Some(thread),
+            owed: 0,
+            broken: None,
+        })
     }
 
     /// What the devices are, in the order they were named; their numbers are of this list.
     #[must_use]
     pub fn hardware(&self) -> &Hardware {
         &self.hardware
+    }
+
+    /// What the kernel can do beside what its release says.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.abilities
     }
 
     /// Why the last [`Subject::begin`] did not bring everything back to its start; what is asked

@@ -1,8 +1,9 @@
 //! Everything the process holds, and may have left behind.
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Origin};
 use crate::device_file::DeviceFile;
 use crate::errors;
+use crate::importer::{Attachment, Session};
 use crate::marks::Marks;
 use crate::patience::Late;
 use crate::places::Place;
@@ -14,7 +15,7 @@ use crate::sys::iommufd;
 use crate::sys::memory::Mapping;
 use crate::sysfs::Folder;
 use barkeep_model::hardware::{Device, Hardware};
-use barkeep_model::op::{BUFFERS, FILES, MAPS, PAGE, SOURCE_SIZE};
+use barkeep_model::op::{BUFFERS, FILES, IMPORTS, MAPS, PAGE, SOURCE_SIZE};
 use barkeep_model::{Answer, Errno};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
@@ -32,26 +33,34 @@ pub(crate) struct Site {
     pub(crate) methods_taken: bool,
 }
 
-/// A mapping of part of a BAR.
-pub(crate) struct BarMap {
-    pub(crate) device: u8,
-    pub(crate) bar: u8,
-    /// Where in the BAR it begins.
-    pub(crate) offset: u64,
+/// A mapping that a CPU has.
+pub(crate) struct CpuMap {
+    pub(crate) of: Mapped,
     pub(crate) mapping: Mapping,
+}
+
+/// What it is of, and where in that it begins.
+pub(crate) enum Mapped {
+    /// A BAR, by the device file: it keeps that open.
+    Bar { device: u8, bar: u8, offset: u64 },
+    /// A dma-buf, and nothing but that.
+    Buffer { origin: Origin, offset: u64 },
 }
 
 /// All of it. One thread has it, and makes every call but those of [`Late`].
 pub(crate) struct Hands {
     pub(crate) sites: Vec<Site>,
-    /// Mappings first: a field is dropped before those below it, and a mapping keeps the device
-    /// file open.
-    pub(crate) maps: Registers<BarMap, MAPS>,
+    /// Attachments and mappings first: a field is dropped before those below it, and a mapping keeps
+    /// the device file open.
+    pub(crate) imports: Registers<Attachment, IMPORTS>,
+    pub(crate) maps: Registers<CpuMap, MAPS>,
     pub(crate) buffers: Registers<Buffer, BUFFERS>,
     pub(crate) files: Registers<DeviceFile, FILES>,
     /// Device files under way: device and context of each.
     pub(crate) file_post: Post<(u8, u8)>,
-    pub(crate) buffer_post: Post<crate::buffer::Origin>,
+    pub(crate) buffer_post: Post<Origin>,
+    /// The test importer, where there is a device for it.
+    pub(crate) session: Option<Session>,
     pub(crate) spaces: Spaces,
     pub(crate) probe: Probe,
     /// What a device in low power is to signal when it wakes; nobody listens.
@@ -68,7 +77,12 @@ pub(crate) struct Hands {
 
 impl Hands {
     /// Empty ones, for devices nobody has open.
-    pub(crate) fn new(places: &[Place], hardware: &Hardware, probe: Probe) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        places: &[Place],
+        hardware: &Hardware,
+        probe: Probe,
+        session: Option<Session>,
+    ) -> Result<Self, Errno> {
         let sites = places.iter().zip(&hardware.devices).map(|(place, facts)| Site {
             folder: Folder::of(place.address),
             facts: facts.clone(),
@@ -81,11 +95,13 @@ impl Hands {
         let udmabuf = udmabuf.map_err(|error| errors::of_io(&error))?;
         Ok(Self {
             sites: sites.collect(),
+            imports: Registers::new(),
             maps: Registers::new(),
             buffers: Registers::new(),
             files: Registers::new(),
             file_post: Post::new()?,
             buffer_post: Post::new()?,
+            session,
             spaces: Spaces::new(&ram)?,
             probe,
             wake_up: eventfd(0, EventfdFlags::CLOEXEC).map_err(errors::of_rustix)?,
@@ -108,7 +124,10 @@ impl Hands {
     /// Whether anything of ours keeps the device's file open.
     fn is_held(&self, device: u8) -> bool {
         self.files.full().any(|(_, file)| file.device == device)
-            || self.maps.full().any(|(_, map)| map.device == device)
+            || self
+                .maps
+                .full()
+                .any(|(_, map)| matches!(map.of, Mapped::Bar { device: of, .. } if of == device))
             || self.file_post.labels().any(|(sent, _)| *sent == device)
     }
 

@@ -6,6 +6,7 @@
 //!   come back.
 //! * [`places`]: which devices, by name and address.
 //! * [`discover`]: what those devices are, found out by asking and by trying.
+//! * [`importer`]: an importer that is driven step by step.
 //! * [`parts`]: what one process holds, piece by piece, for programs that are several processes.
 //!
 //! Below them, one file for each thing a process can hold or do: device files, dma-bufs,
@@ -13,9 +14,11 @@
 
 pub mod discover;
 pub mod executor;
+pub mod importer;
 pub mod parts;
 pub mod places;
 
+mod abilities;
 mod buffer;
 mod carry_out;
 mod clean;

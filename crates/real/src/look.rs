@@ -2,6 +2,8 @@
 
 use crate::device_file::DeviceFile;
 use crate::hands::{Hands, Site};
+use crate::importer::Attachment;
+use barkeep_model::op::Imported;
 use barkeep_model::{Errno, Seen};
 
 const COMMAND: u16 = 4;
@@ -11,7 +13,7 @@ const COMMAND_BITS: u32 = 0b110;
 const PMCSR: u16 = 4;
 const POWER_STATE: u32 = 0b11;
 
-/// Where config space cannot be read: the errno's number beside bits no state has.
+/// Where config space, or an attachment's state, cannot be read: the errno's number beside bits no state has.
 const UNREADABLE: u16 = 0x8000;
 
 impl Hands {
@@ -35,6 +37,7 @@ impl Hands {
             words: files()
                 .filter_map(|(number, file, site)| Some((number, words(file, site, site.facts.memory_bar?))))
                 .collect(),
+            imports: self.imports.full().map(|(number, import)| (number, imported(import))).collect(),
         }
     }
 }
@@ -49,6 +52,19 @@ fn registers(file: &DeviceFile, site: &Site) -> u16 {
         Ok((command | power << 8) as u16)
     };
     both().unwrap_or_else(|errno: Errno| UNREADABLE | errno.number() as u16)
+}
+
+fn imported(attachment: &Attachment) -> Imported {
+    match attachment.state() {
+        Ok(state) => Imported {
+            mapped: state.mapped,
+            notices: state.notices,
+            released: state.released,
+            faults: state.faults,
+            in_notice: Seen::outcome(state.in_notice),
+        },
+        Err(errno) => Imported { in_notice: UNREADABLE | errno.number() as u16, ..Imported::default() },
+    }
 }
 
 fn words(file: &DeviceFile, site: &Site, bar: u8) -> Vec<u64> {

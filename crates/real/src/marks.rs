@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 /// A mapping of a dma-buf in some space: where DMA may land. It stays here when the mapping is
 /// gone, or dead: what is cleared once too often does no harm.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Aim {
     space: u8,
     iova: u64,
     length: u64,
-    /// The part of the BAR that `iova` stands for.
+    /// What is mapped, and from which offset of it on.
     origin: Origin,
+    start: u64,
 }
 
 /// Device, BAR and offset of words that may not be zero.
@@ -29,10 +30,16 @@ impl Marks {
         }
     }
 
+    /// The same at an offset of a dma-buf.
+    pub(crate) fn written_in(&mut self, origin: &Origin, offset: u64) {
+        if let Some(in_bar) = origin.in_bar(offset) {
+            self.written(origin.device, origin.bar, in_bar);
+        }
+    }
+
     /// A dma-buf was mapped, from `start` on.
     pub(crate) fn mapped(&mut self, space: u8, iova: u64, length: u64, origin: Origin, start: u64) {
-        let origin = Origin { offset: origin.offset.wrapping_add(start), ..origin };
-        self.aims.push(Aim { space, iova, length, origin });
+        self.aims.push(Aim { space, iova, length, origin, start });
     }
 
     /// Mappings were copied.
@@ -40,7 +47,7 @@ impl Marks {
         let copies = self.aims.iter().filter(|aim| aim.space == from).map(|aim| {
             // Every mapping moves by as much as the copied range did.
             let moved = aim.iova.wrapping_sub(iova).wrapping_add(to_iova);
-            Aim { space: to, iova: moved, ..*aim }
+            Aim { space: to, iova: moved, ..aim.clone() }
         });
         let copies: Vec<_> = copies.collect();
         self.aims.extend(copies);
@@ -48,10 +55,10 @@ impl Marks {
 
     /// DMA went to `iova`, in whatever space.
     pub(crate) fn aimed(&mut self, iova: u64) {
-        for Aim { iova: begin, length, origin, .. } in self.aims.clone() {
+        for Aim { iova: begin, length, origin, start, .. } in self.aims.clone() {
             let into = iova.wrapping_sub(begin);
             if into < length {
-                self.written(origin.device, origin.bar, origin.offset.wrapping_add(into));
+                self.written_in(&origin, start.wrapping_add(into));
             }
         }
     }
@@ -80,7 +87,9 @@ impl Marks {
 mod tests {
     use super::*;
 
-    const ORIGIN: Origin = Origin { device: 1, bar: 2, offset: 0x1000 };
+    fn origin() -> Origin {
+        Origin { device: 1, bar: 2, ranges: [(0x1000, 0x10_0000)].into() }
+    }
 
     fn take(marks: &mut Marks, device: u8) -> Vec<u64> {
         let words = marks.of(device, 2).collect();
@@ -103,7 +112,7 @@ mod tests {
     #[test]
     fn dma_marks_where_its_address_is_mapped_or_was_copied_to() {
         let mut marks = Marks::default();
-        marks.mapped(0, 0x10_0000, 0x2000, ORIGIN, 0x3000);
+        marks.mapped(0, 0x10_0000, 0x2000, origin(), 0x3000);
         marks.aimed(0x10_2000);
         assert!(!marks.has(1, 2), "behind its end");
         marks.aimed(0x10_1004);
@@ -111,5 +120,15 @@ mod tests {
         marks.copied((0, 0x10_0000), (2, 0x20_0000));
         marks.aimed(0x20_0008);
         assert_eq!(take(&mut marks, 1), [0x4008]);
+    }
+
+    #[test]
+    fn ranges_lie_end_to_end() {
+        let origin = Origin { device: 1, bar: 2, ranges: [(0x3000, 0x1000), (0, 0x1000)].into() };
+        let mut marks = Marks::default();
+        for offset in [8, 0x1004, 0x2000] {
+            marks.written_in(&origin, offset);
+        }
+        assert_eq!(take(&mut marks, 1), [4, 0x3008]);
     }
 }

@@ -44,6 +44,11 @@ impl Folder {
         self.driver().is_some_and(|driver| driver == VFIO || driver.ends_with("-vfio-pci"))
     }
 
+    /// Whether the driver of this name has it.
+    pub(crate) fn is_driven_by(&self, name: &str) -> bool {
+        self.driver().is_some_and(|driver| driver == name)
+    }
+
     fn driver(&self) -> Option<String> {
         let link = fs::read_link(self.path.join("driver")).ok()?;
         Some(link.file_name()?.to_string_lossy().into_owned())

@@ -43,14 +43,16 @@ fn outside() {
     for topology in ["nvme-edu", "conform"] {
         let out = tempfile::tempdir().unwrap();
         let request = Request {
+            importer: None,
             kernel: kernel.clone().into(),
-            topology: Topology::named_or_file(topology).unwrap(),
+            topology: Topology::named_or_file(topology).unwrap().without_importer(),
             fast: false,
             timeout: Duration::from_secs(240),
             out: out.path().to_owned(),
             share: None,
             carried: Vec::new(),
             command: vec![topology.to_owned()],
+            replay: None,
             append: String::new(),
         };
         let outcome = barkeep_lab::run(&request, &mut |_, _| ()).unwrap();

@@ -2,7 +2,8 @@
 //! nothing of it makes this fall over.
 
 use barkeep_journal::json::{self, LineError};
-use barkeep_journal::{Event, Header, layout};
+use barkeep_journal::{Clock, Event, Header, Lane, layout};
+use serde_json::Value;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -71,6 +72,33 @@ pub fn read<R: BufRead>(lines: R) -> Result<(Header, Events<R>), Damage> {
     let first = events.next_line().map_err(damage)?.ok_or(damage(Why::Empty))?;
     let header = header(&first).map_err(damage)?;
     Ok((header, events))
+}
+
+/// As [`read`], and goes on into a newer Barkeep's journal, for as much of it as this one understands: what
+/// is wrong with the first line is given beside the rest.
+///
+/// # Errors
+/// There is nothing that could be read on.
+pub fn read_as_far_as_possible<R: BufRead>(lines: R) -> Result<(Header, Option<Damage>, Events<R>), Damage> {
+    let mut events = Events { lines, number: 0, over: false };
+    let damage = |why| Damage { line: 1, why };
+    let first = events.next_line().map_err(damage)?.ok_or(damage(Why::Empty))?;
+    match header(&first).map_err(damage) {
+        Ok(header) => Ok((header, None, events)),
+        Err(newer @ Damage { why: Why::Version(_), .. }) => match lane_and_clock(&first) {
+            Some(header) => Ok((header, Some(newer), events)),
+            None => Err(newer),
+        },
+        Err(damage) => Err(damage),
+    }
+}
+
+/// Where a run of any version took place, if this one knows such a place.
+fn lane_and_clock(line: &Line) -> Option<Header> {
+    let object: Value = serde_json::from_slice(&line.bytes).ok()?;
+    let lane = Lane::from_name(object.get("lane")?.as_str()?)?;
+    let clock = Clock::from_name(object.get("clock")?.as_str()?)?;
+    Some(Header { lane, clock })
 }
 
 /// The events of a journal. A line that is damaged is told and passed over; the last one that

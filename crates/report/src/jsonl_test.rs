@@ -82,3 +82,17 @@ fn a_line_without_end_does_not_fill_memory() {
     bytes.extend(event().bytes());
     assert_eq!(events(&bytes), ["line 2: longer than 1048576 bytes", "run_start"]);
 }
+
+#[test]
+fn a_newer_journal_is_read_as_far_as_it_is_understood() {
+    let newer =
+        "{\"barkeep_journal\":7,\"lane\":\"lab\",\"clock\":\"virtual\",\"more\":1}\n".to_owned() + &event();
+    let (header, damage, mut events) = read_as_far_as_possible(newer.as_bytes()).unwrap();
+    assert_eq!(header, HEADER);
+    assert_eq!(damage.unwrap().to_string(), "line 1: a journal of version 7; this Barkeep reads version 1");
+    assert_eq!(events.next().unwrap().unwrap().kind, Kind::RunStart);
+    let elsewhere = newer.replace("\"lab\"", "\"moon\"");
+    assert!(read_as_far_as_possible(elsewhere.as_bytes()).is_err());
+    let (_, damage, _) = read_as_far_as_possible(journal(&[&event()]).as_bytes()).unwrap();
+    assert!(damage.is_none());
+}

@@ -5,10 +5,10 @@
 mod fold;
 mod happening;
 pub mod jsonl;
-mod names;
+pub mod names;
 pub mod storm;
-mod style;
-mod time;
+pub mod style;
+pub mod time;
 pub mod timeline;
 pub mod verdict;
 

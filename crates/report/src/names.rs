@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The names devices were opened under.
 #[derive(Debug, Default)]
-pub(crate) struct Names(BTreeMap<DeviceAddress, String>);
+pub struct Names(BTreeMap<DeviceAddress, String>);
 
 impl Names {
     /// A device was opened: the first word of the text is its name.
@@ -45,7 +45,7 @@ impl Names {
 }
 
 /// A trigger as a person says it.
-pub(crate) fn trigger(trigger: Trigger) -> &'static str {
+pub fn trigger(trigger: Trigger) -> &'static str {
     match trigger {
         Trigger::None => "event",
         Trigger::Flr => "FLR",
@@ -69,6 +69,6 @@ pub(crate) fn trigger(trigger: Trigger) -> &'static str {
 }
 
 /// An errno's name, or the number.
-pub(crate) fn result(result: i32) -> String {
+pub fn result(result: i32) -> String {
     json::errno_name(result).map_or_else(|| result.to_string(), str::to_owned)
 }

@@ -1,7 +1,7 @@
 //! Plain or coloured lines of bounded width.
 
 /// Columns a line takes at the most.
-pub(crate) const WIDTH: usize = 110;
+pub const WIDTH: usize = 110;
 
 /// How lines are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Style {
 
 /// What a line means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
+pub enum Tone {
     /// As it should be.
     Quiet,
     /// Worth a look.
@@ -28,7 +28,7 @@ pub(crate) enum Tone {
 
 impl Style {
     /// A line of this meaning.
-    pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
+    pub fn paint(self, tone: Tone, text: &str) -> String {
         let colour = match (self, tone) {
             (Self::Plain, _) | (Self::Ansi, Tone::Quiet) => return text.to_owned(),
             (Self::Ansi, Tone::Notice) => 33,
@@ -41,7 +41,7 @@ impl Style {
 
 /// A text in one line of at most so many columns; what was cut shows as `…`. Control
 /// characters (of a kernel's log, of a guest) do not reach the terminal.
-pub(crate) fn fit(text: &str, width: usize) -> String {
+pub fn fit(text: &str, width: usize) -> String {
     let mut clean: String =
         text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(width + 1).collect();
     if clean.chars().count() > width {
@@ -52,7 +52,7 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
 }
 
 /// A text in lines of at most so many columns, cut between words where there are any.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let mut word = fit(word, width.max(1) * 8);

@@ -7,7 +7,7 @@ const MS: u64 = 1_000_000;
 const S: u64 = 1_000_000_000;
 
 /// A duration in its fitting unit, to the nanosecond where the unit allows.
-pub(crate) fn duration(ns: u64) -> String {
+pub fn duration(ns: u64) -> String {
     match ns {
         0..US => format!("{ns} ns"),
         US..MS => format!("{} us", decimals(ns, US)),
@@ -17,7 +17,7 @@ pub(crate) fn duration(ns: u64) -> String {
 }
 
 /// A duration to three digits, where many stand in a line.
-pub(crate) fn rough(ns: u64) -> String {
+pub fn rough(ns: u64) -> String {
     let (unit, name) = match ns {
         0..US => return duration(ns),
         US..MS => (US, "us"),
@@ -32,7 +32,7 @@ pub(crate) fn rough(ns: u64) -> String {
 }
 
 /// A moment since the start of the run, twelve columns wide. The kernel's log may be earlier.
-pub(crate) fn moment(ns: u64, start: u64) -> String {
+pub fn moment(ns: u64, start: u64) -> String {
     let since = ns.abs_diff(start);
     let sign = if ns < start { "-" } else { "" };
     let (unit, name) = if since < S { (MS, "ms") } else { (S, "s") };
@@ -41,7 +41,7 @@ pub(crate) fn moment(ns: u64, start: u64) -> String {
 }
 
 /// Lane and clock, to stand beside every number.
-pub(crate) fn lane_and_clock(header: Header) -> String {
+pub fn lane_and_clock(header: Header) -> String {
     let clock = match header.clock {
         Clock::Virtual => "virtual time",
         Clock::Emulated => "emulated time",

@@ -98,6 +98,16 @@ impl<W: Write> Timeline<W> {
                 };
                 self.told(event, Tone::Quiet, &what)
             }
+            Kind::Control => match (event.phase, event.result.unwrap_or(0)) {
+                (Phase::Begin, _) => {
+                    self.told(event, Tone::Notice, &format!("control socket: {}", event.text))
+                }
+                (_, 0) => Ok(()),
+                (_, result) => {
+                    let what = format!("control socket: {}: {}", event.text, names::result(result));
+                    self.told(event, Tone::Bad, &what)
+                }
+            },
             Kind::Action => self.action(event),
             Kind::Expectation => self.expectation(event),
             Kind::Mark => self.whole(event, Tone::Quiet, &format!("mark  {}", event.text)),
@@ -112,6 +122,13 @@ impl<W: Write> Timeline<W> {
                 }
                 Some(Sign::Edge) | None => Ok(()),
             },
+            Kind::KernelTrace => {
+                let what = format!(
+                    "the kernel is traced, {} functions: that takes time of its own",
+                    event.value.unwrap_or(0)
+                );
+                self.told(event, Tone::Notice, &what)
+            }
             Kind::Lost => {
                 let what = format!("LOST  {} records: {}", event.value.unwrap_or(1), event.text);
                 self.told(event, Tone::Bad, &what)
@@ -133,7 +150,10 @@ impl<W: Write> Timeline<W> {
             | Kind::Leftover
             | Kind::Continuation
             | Kind::Process
-            | Kind::ProcessStep => Ok(()),
+            | Kind::ProcessStep
+            | Kind::ImporterStep
+            | Kind::ImporterEvent
+            | Kind::KernelStep => Ok(()),
         }
     }
 

@@ -49,7 +49,9 @@ fn headline(verdict: &Verdict, header: Header, style: Style) -> String {
         Ended::Died { .. } => ", cut off".to_owned(),
     };
     let status = verdict.exit_code();
-    format!("{}  {}: {found}{ended} (status {status})", style.paint(tone, word), lane_and_clock(header))
+    let traced = if verdict.counts.kernel_trace { ", with kernel trace" } else { "" };
+    let place = lane_and_clock(header);
+    format!("{}  {place}{traced}: {found}{ended} (status {status})", style.paint(tone, word))
 }
 
 /// What there was, a line for each. What stands here as "nothing" matters as much: a run that

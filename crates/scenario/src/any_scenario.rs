@@ -135,8 +135,12 @@ fn outside() -> impl Strategy<Value = Action> {
     let holds = [Hold::Duplicate, Hold::Mapping, Hold::Passed, Hold::Kvm, Hold::Inherited, Hold::Reopened];
     let unseen = [Unseen::DecodeOff, Unseen::D3hot, Unseen::D0, Unseen::Flr, Unseen::HotReset];
     prop_oneof![
-        (name(), pick(&releases), prop::option::of(name()))
-            .prop_map(|(device, release, functions_of)| { Action::Remove { device, release, functions_of } }),
+        (name(), pick(&releases), prop::option::of(name()), any::<bool>()).prop_map(
+            |(device, release, functions_of, unbind)| {
+                let unbind = unbind && functions_of.is_none();
+                Action::Remove { device, release, functions_of, unbind }
+            }
+        ),
         name().prop_map(|device| Action::Removed { device }),
         (name(), any::<bool>()).prop_map(|(device, present)| Action::ResetMethods { device, present }),
         (name(), name()).prop_map(|(device, expect)| Action::SysfsReset { device, expect }),
@@ -150,6 +154,7 @@ fn outside() -> impl Strategy<Value = Action> {
         (name(), prop::option::of(pick(&holds)), 0..6_u8, 0..1_u64 << 40)
             .prop_map(|(device, what, bar, offset)| Action::LetGo { device, what, bar: Some(bar), offset }),
         second(),
+        importer(),
         Just(Action::KillVmm),
         (name(), name()).prop_map(|(device, expect)| Action::SignalError { device, expect }),
         (name(), pick(&unseen)).prop_map(|(device, what)| Action::Unseen {
@@ -169,6 +174,7 @@ fn outside() -> impl Strategy<Value = Action> {
         (lapse(), 0..4_usize, pick(&[Purpose::Itself, Purpose::FaultLog]))
             .prop_map(|(time, vcpu, purpose)| Action::Sleep { time, vcpu, purpose }),
         (lapse(), 0..4_usize).prop_map(|(time, vcpu)| Action::Idle { time, vcpu }),
+        (1..4_usize, 0..1_u64 << 40).prop_map(|(vcpus, accesses)| Action::Scribble { vcpus, accesses }),
         (0..1_u64 << 40).prop_map(|answered| Action::HammerStop { answered }),
     ]
 }
@@ -193,6 +199,36 @@ fn second() -> impl Strategy<Value = Action> {
             engine: None,
             expect: "lost".into()
         }),
+    ]
+}
+
+fn importer() -> impl Strategy<Value = Action> {
+    let told = [
+        Importing::Map,
+        Importing::Use,
+        Importing::Unmap,
+        Importing::Pin,
+        Importing::Unpin,
+        Importing::Detach,
+    ];
+    let importer = |what, of, engine, hold, expect: &str| {
+        let expect = expect.to_owned();
+        Action::Importer { what, of, engine, hold, expect }
+    };
+    prop_oneof![
+        (place(), name(), 0..60_000_u64).prop_map(move |(mut of, engine, hold)| {
+            (of.moved_from, of.offset) = (false, of.offset & !3);
+            let hold = Lapse::from(Duration::from_millis(hold));
+            importer(Importing::Attach, Some(of), Some(engine), hold, "ok")
+        }),
+        pick(&told).prop_map(move |what| importer(what, None, None, Lapse::default(), "ENODEV")),
+        pick(&[Importing::Dma, Importing::DmaFinish]).prop_map(move |what| importer(
+            what,
+            None,
+            None,
+            Lapse::default(),
+            "faults"
+        )),
     ]
 }
 

@@ -6,7 +6,7 @@ mod obstacle;
 
 use crate::attach::Attach;
 use crate::expectation::expect_errno;
-use crate::language::{Action, Hold, Second, Unseen};
+use crate::language::{Action, Hold, Importing, Second, Unseen};
 use crate::runner::{RunError, Runner};
 use crate::world::World;
 pub(crate) use act::journalled;
@@ -33,6 +33,7 @@ enum Act {
     Hold(u16, Holding, Holder),
     LetGo(u16, Option<Holding>, Option<Holder>),
     Second(Step),
+    Importer(Told),
     KillVmm,
     SignalError(u16),
     SysfsReset(DeviceAddress),
@@ -48,6 +49,17 @@ enum Step {
     Unmap,
     Drop,
     End(SecondEnd),
+}
+
+/// What an importing device's driver is told that needs no guest.
+#[derive(Clone, Copy)]
+enum Told {
+    Map,
+    Use,
+    Unmap,
+    Pin,
+    Unpin,
+    Detach,
 }
 
 impl Deed {
@@ -99,6 +111,10 @@ impl Deed {
             }
             Action::Second { what, of: _, engine: _, expect } => match step_of(*what) {
                 Some(step) => (Act::Second(step), expect.clone(), None),
+                None => return Ok(None),
+            },
+            Action::Importer { what, of: _, engine: _, hold: _, expect } => match told_of(*what) {
+                Some(told) => (Act::Importer(told), expect.clone(), None),
                 None => return Ok(None),
             },
             Action::KillVmm => (Act::KillVmm, ok(), None),
@@ -158,6 +174,18 @@ fn step_of(what: Second) -> Option<Step> {
         Second::End => Some(Step::End(SecondEnd::Exit)),
         Second::Kill => Some(Step::End(SecondEnd::Kill)),
         Second::Start | Second::Dma | Second::DmaStart | Second::DmaFinish => None,
+    }
+}
+
+fn told_of(what: Importing) -> Option<Told> {
+    match what {
+        Importing::Map => Some(Told::Map),
+        Importing::Use => Some(Told::Use),
+        Importing::Unmap => Some(Told::Unmap),
+        Importing::Pin => Some(Told::Pin),
+        Importing::Unpin => Some(Told::Unpin),
+        Importing::Detach => Some(Told::Detach),
+        Importing::Attach | Importing::Dma | Importing::DmaStart | Importing::DmaFinish => None,
     }
 }
 

@@ -11,7 +11,8 @@ impl Draw {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;
         word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +23,7 @@ impl Draw {
     /// One of `0..=most`.
     pub fn up_to(&mut self, most: u64) -> u64 {
         // The upper half of a product: biased by less than one in 2^64 / most.
-        ((u128::from(self.next()) * (u128::from(most) + 1)) >> 64) as u64
+        ((u128::from(self.any()) * (u128::from(most) + 1)) >> 64) as u64
     }
 }
 
@@ -33,7 +34,7 @@ mod tests {
     #[test]
     fn the_stream_is_that_of_splitmix64() {
         let mut draw = Draw::new(1_234_567);
-        let first: Vec<u64> = (0..3).map(|_| draw.next()).collect();
+        let first: Vec<u64> = (0..3).map(|_| draw.any()).collect();
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 

@@ -19,7 +19,9 @@ use problem::Moves;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use storm::{Ending, MOST_RESETS, MOVES_PER_RESET, Move, Storm, StormActor, revokes};
-pub use words::{Content, Fate, Hold, Place, Purpose, Register, Release, Second, Sight, Spaces, Unseen};
+pub use words::{
+    Content, Fate, Hold, Importing, Place, Purpose, Register, Release, Second, Sight, Spaces, Unseen,
+};
 
 /// The version of the language this crate reads.
 pub const VERSION: u32 = 1;
@@ -184,6 +186,14 @@ impl Scenario {
         });
         names.retain(|name| others.contains(name));
         names
+    }
+
+    /// The names among those that import by a driver of their own.
+    pub fn importers(&self) -> Vec<&str> {
+        self.names(|action| match action {
+            Action::Importer { engine, .. } => engine.as_deref().into_iter().collect(),
+            _ => Vec::new(),
+        })
     }
 
     /// Whether it ends the VMM's process.

@@ -40,6 +40,18 @@ fn mistakes_are_told_with_what_was_meant() {
         (with_action("do = 'watched'"), "is for vCPU 1, but the guest has 1"),
         (with_action("do = 'unseen'\ndevice = 'a'\nwhat = 'unmap'"), "which `bar`?"),
         (with_action("do = 'unseen'\ndevice = 'a'\nwhat = 'flr'\nbar = 2"), "only `unmap`"),
+        (with_action("do = 'importer'\nwhat = 'attach'\nengine = 'b'"), "`of` which window?"),
+        (with_action("do = 'importer'\nwhat = 'attach'\nof = { device = 'a', bar = 2 }"), "which `engine`?"),
+        (with_action("do = 'importer'\nwhat = 'map'\nhold = '1ms'"), "only `attach` takes"),
+        (with_action("do = 'importer'\nwhat = 'dma'\nexpect = 'ok'"), "`expect` is one of lands, "),
+        (with_action("do = 'importer'\nwhat = 'use'\nexpect = 'lands'"), "`expect` is ok, any, or an errno"),
+        (with_action("do = 'importer'\nwhat = 'pinn'"), "did you mean `pin`"),
+        (
+            with_action(
+                "do = 'importer'\nwhat = 'attach'\nof = { device = 'a', bar = 2 }\nengine = 'b'\nhold = '61s'",
+            ),
+            "60s at the most",
+        ),
         (with_action("do = 'remove'\ndevice = 'a'\nrelease = 'never'"), "unknown variant `never`"),
     ] {
         let error = Scenario::parse(&text).unwrap_err().to_string();
@@ -131,7 +143,11 @@ fn devices_of_the_vm_and_of_the_administrator_are_told_apart() {
     let scenario = Scenario::parse(&format!("version = 1\nname = 'x'\n{text}")).unwrap();
     assert_eq!(scenario.devices(), ["vf", "edu"]);
     assert_eq!(scenario.others(), ["pf"]);
+    assert!(scenario.importers().is_empty());
     assert_eq!(scenario.engines(), ["edu"]);
+    let scenario = Scenario::parse(crate::IMPORTER).unwrap();
+    assert_eq!((scenario.devices(), scenario.importers()), (vec!["nvme", "edu"], vec!["importer"]));
+    assert_eq!((scenario.others(), scenario.second_engines()), (vec!["importer"], vec![]));
 }
 
 #[test]

@@ -32,7 +32,17 @@ pub const UNSEEN: &str = include_str!("../scenarios/unseen.toml");
 pub const HAMMER: &str = include_str!("../scenarios/hammer.toml");
 /// A device taken out of the machine under a peer's DMA, at a moment drawn from the seed.
 pub const REMOVAL: &str = include_str!("../scenarios/removal.toml");
+/// Random accesses of four vCPUs to config space and MSI-X tables, and everything works afterwards.
+pub const HOSTILE_CONFIG: &str = include_str!("../scenarios/hostile-config.toml");
+/// The main job beside a device of another driver's that imports the same window.
+pub const IMPORTER: &str = include_str!("../scenarios/importer.toml");
 
 /// The shipped scenarios: name and text.
-pub const SHIPPED: [(&str, &str); 4] =
-    [("main-job", MAIN_JOB), ("hammer", HAMMER), ("unseen", UNSEEN), ("removal", REMOVAL)];
+pub const SHIPPED: [(&str, &str); 6] = [
+    ("main-job", MAIN_JOB),
+    ("importer", IMPORTER),
+    ("hammer", HAMMER),
+    ("unseen", UNSEEN),
+    ("removal", REMOVAL),
+    ("hostile-config", HOSTILE_CONFIG),
+];

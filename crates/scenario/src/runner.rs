@@ -3,10 +3,13 @@
 mod attaching;
 mod beside;
 mod error;
+mod flying;
+mod importing;
 mod outside;
 mod reading;
 mod reboot;
 mod removal;
+mod scribbling;
 mod second;
 mod triggers;
 mod watching;
@@ -91,6 +94,7 @@ pub(crate) struct Runner<'scope, 'env> {
     writing: BTreeSet<usize>,
     written: Written,
     neighbour: second::Neighbour,
+    importer: importing::Importer,
     /// Where BARs were before their last move, by device and BAR.
     moved: BTreeMap<(u16, u8), u64>,
 }
@@ -110,6 +114,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             writing: BTreeSet::new(),
             written: Written::default(),
             neighbour: second::Neighbour::default(),
+            importer: importing::Importer::default(),
             moved: BTreeMap::new(),
         }
     }
@@ -184,12 +189,16 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 self.trigger(action, device, *vcpu, *background).map(|()| true)
             }
             Action::BarMove { device, bar, vcpu } => self.move_bar(device, *bar, *vcpu),
-            Action::Remove { device, release, functions_of } => {
-                self.remove(device, *release, functions_of.as_deref())
+            Action::Remove { device, release, functions_of, unbind } => {
+                self.remove(device, *release, functions_of.as_deref(), *unbind)
             }
             Action::Removed { device } => self.removed(device),
             Action::Second { what, of, engine, expect } => {
                 self.second(*what, of.as_ref(), engine.as_deref(), expect)
+            }
+            Action::Importer { what, of, engine, hold, expect } => {
+                let attach = of.as_ref().zip(engine.as_deref());
+                self.import(*what, attach.map(|(of, engine)| (of, engine, hold.longest())), expect)
             }
             Action::ResetMethods { device, present } => self.reset_methods(device, *present),
             Action::Attach { to, after, background: _, expect } => {
@@ -206,6 +215,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
                 let verdict = self.hammering.stop(world, *answered)?;
                 Ok(verdict.iter().all(|(what, held)| self.expectation(what, *held)))
             }
+            Action::Scribble { vcpus, accesses } => self.scribble(*vcpus, *accesses).map(|()| true),
             Action::Watch { at, vcpu, engine } => self.watch(at, *vcpu, engine.as_deref()),
             Action::Watched { vcpu, expect } => self.watched(*vcpu, *expect),
             Action::Linger { time } => {

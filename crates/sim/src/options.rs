@@ -16,6 +16,11 @@ const MEMORY_KEYS: [&str; 12] =
 /// The keys of `sim:dma`.
 const DMA_KEYS: [&str; 1] = ["delay"];
 
+/// The keys of every kind.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    MEMORY_KEYS.into_iter().chain(DMA_KEYS)
+}
+
 /// The smallest BAR there can be, bytes.
 pub const LEAST_SIZE: u64 = 512;
 /// The biggest, bytes.

@@ -197,6 +197,7 @@ fn plain(space: &ConfigSpace) -> Device {
         watched: Vec::new(),
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
         reset_fails: false,
     }

@@ -12,13 +12,16 @@ pub struct Punctual {
 }
 
 impl Punctual {
-    /// Starts it.
+    /// Starts it; the thread calls `begin` first.
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn start(host: &Arc<SimHost>) -> std::io::Result<Self> {
+    pub fn start(host: &Arc<SimHost>, begin: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
         let own = Arc::clone(host);
-        let thread = std::thread::Builder::new().name("engines".into()).spawn(move || carry_out(&own))?;
+        let thread = std::thread::Builder::new().name("engines".into()).spawn(move || {
+            begin();
+            carry_out(&own);
+        })?;
         Ok(Self { host: Arc::clone(host), thread: Some(thread) })
     }
 }

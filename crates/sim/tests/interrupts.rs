@@ -1,15 +1,17 @@
 //! MSI-X of a simulated device, from a guest's writes to what arrives, on the production board and bus.
 
+mod common;
+
 use barkeep_export::{Cause, Errno, Importer, Passthrough, RawDevice, WindowId};
 use barkeep_journal::{Actor, Clock, Event, Journal, Kind, Lane, Tap};
 use barkeep_pci::header;
-use barkeep_platform::console::Ends;
 use barkeep_platform::interrupts::{Message, Routes};
 use barkeep_platform::map::{MMIO32, MMIO64};
 use barkeep_platform::pci_root::PciRoot;
-use barkeep_platform::{Board, BoardParts, Bus, Ram};
+use barkeep_platform::{Board, Bus};
 use barkeep_sim::options::MemoryOptions;
-use barkeep_sim::{HostClock, Named, SimAdministrator, SimDevice, SimHost, SimSeconds, SimSpace};
+use barkeep_sim::{HostClock, Named, SimDevice, SimHost};
+use common::started;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -116,21 +118,7 @@ impl Bench {
         let device = Arc::new(SimDevice::open(&host, 0).unwrap());
         let raw = Arc::clone(&device) as Arc<dyn RawDevice>;
         let function = Arc::new(Passthrough::new(raw, Vec::new(), vec![MMIO32, MMIO64]).unwrap());
-        let board = Board::new(BoardParts {
-            journal,
-            ram: Arc::new(Ram::new(16 << 20).unwrap()),
-            space: Arc::new(SimSpace(Arc::clone(&host))),
-            slots: Arc::new(NoSlots),
-            devices: vec![("a".into(), function)],
-            faults: None,
-            administrator: Arc::new(SimAdministrator(Arc::clone(&host))),
-            others: BTreeMap::new(),
-            sleep: Arc::new(|_| ()),
-            seconds: Arc::new(SimSeconds(host)),
-        });
-        let board = board.unwrap();
-        board.start().unwrap();
-        let bus = board.bus(None, Ends { output: Box::new(std::io::sink()), line: None });
+        let (board, bus) = started(&host, journal, Arc::new(NoSlots), vec![("a".into(), function)]);
         Self { device, controllers: Arc::default(), board, bus, tap }
     }
 
@@ -271,6 +259,21 @@ fn what_is_refused_is_told_once_and_tried_again() {
     assert_eq!(bench.told(Kind::Degraded), [told]);
     bench.controllers.refuses.store(false, Ordering::Relaxed);
     bench.mask(0, false);
+    assert!(bench.device.raise(0));
+    assert_eq!(bench.controllers.come(), [0x41]);
+}
+
+/// As MSI-X that a guest turns on while the function is in D3hot, where the kernel does not.
+#[test]
+fn what_is_refused_is_tried_again_once_the_function_may_have_changed() {
+    let bench = Bench::new();
+    bench.controllers.refuses.store(true, Ordering::Relaxed);
+    bench.program(0, 0x41);
+    bench.mask(0, false);
+    bench.turn(true, false);
+    assert!(!bench.device.raise(0));
+    bench.controllers.refuses.store(false, Ordering::Relaxed);
+    bench.config(header::COMMAND, &[6, 0]);
     assert!(bench.device.raise(0));
     assert_eq!(bench.controllers.come(), [0x41]);
 }

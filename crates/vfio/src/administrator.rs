@@ -27,6 +27,18 @@ impl Administrator for Sysfs {
         write(device, "remove", "1")
     }
 
+    fn unbind(&self, device: DeviceAddress) -> Result<(), Errno> {
+        let driver = folder(device).join("driver");
+        if !driver.exists() {
+            return Err(Errno::NODEV);
+        }
+        write_to(&driver.join("unbind"), &device.to_string())
+    }
+
+    fn is_bound(&self, device: DeviceAddress) -> bool {
+        folder(device).join("driver").exists()
+    }
+
     fn virtual_functions(&self, physical: DeviceAddress, count: u16) -> Result<(), Errno> {
         write(physical, "sriov_numvfs", &count.to_string())
     }
@@ -42,7 +54,11 @@ fn folder(device: DeviceAddress) -> PathBuf {
 
 /// One `write` of all of it, to a file that is there already.
 fn write(device: DeviceAddress, file: &str, text: &str) -> Result<(), Errno> {
-    let opened = std::fs::OpenOptions::new().write(true).open(folder(device).join(file));
+    write_to(&folder(device).join(file), text)
+}
+
+fn write_to(file: &Path, text: &str) -> Result<(), Errno> {
+    let opened = std::fs::OpenOptions::new().write(true).open(file);
     let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }

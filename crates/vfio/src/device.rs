@@ -1,12 +1,14 @@
 //! One vfio-pci device: opened, described, read, written, exported, closed.
 
 use crate::holders;
+use crate::inherited;
 use crate::interrupts;
 use crate::signals::Signals;
 use crate::space::{Space, SpaceError};
 use crate::sys::{self, HostMapping};
 use crate::sysfs::{self, NotUsable};
-use barkeep_export::{Errno, Held, Holder, LowPower, RawDevice, VectorCount};
+use crate::taken::Taken;
+use barkeep_export::{Backing, Errno, Held, Holder, LowPower, RawDevice, VectorCount};
 use barkeep_journal::DeviceAddress;
 use barkeep_pci::layout::{BarKind, Layout, LayoutError};
 use barkeep_pci::msi::Mechanism;
@@ -14,6 +16,7 @@ use barkeep_pci::windows::Window;
 use barkeep_planted::{Fault, is_planted};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use vfio_bindings::bindings::vfio::{VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_ERR_IRQ_INDEX};
 use vfio_ioctls::{VfioDevice, VfioError, VfioRegionDmaRange};
@@ -31,6 +34,16 @@ pub enum DeviceError {
     /// Its character device cannot be opened.
     #[error("cannot open the VFIO device of {0}; is it in use, and may you read and write it?")]
     Open(DeviceAddress, #[source] VfioError),
+    /// A descriptor cannot be taken over.
+    #[error("cannot take over file descriptor {fd}, which is of {address}")]
+    Descriptor {
+        /// Its number.
+        fd: i32,
+        /// Of which device it is.
+        address: DeviceAddress,
+        /// What the kernel said.
+        source: Errno,
+    },
     /// A second handle to it was refused.
     #[error("cannot duplicate the device file of {0}")]
     Duplicate(DeviceAddress, #[source] std::io::Error),
@@ -38,8 +51,15 @@ pub enum DeviceError {
     #[error("cannot make an I/O address space for {0}")]
     Space(DeviceAddress, #[source] SpaceError),
     /// It cannot be bound to the iommufd or attached to the IOAS.
-    #[error("cannot bind {0} to the I/O address space; is its IOMMU group shared with a device in use?")]
-    Bind(DeviceAddress, #[source] VfioError),
+    #[error("cannot bind {address} to the I/O address space: {why}")]
+    Bind {
+        /// Which device.
+        address: DeviceAddress,
+        /// What that means.
+        why: Taken,
+        /// What the kernel said.
+        source: VfioError,
+    },
     /// There are no eventfds to be had.
     #[error("cannot make event descriptors for {0}; is the limit of open files (ulimit -n) high enough?")]
     Signals(DeviceAddress, #[source] std::io::Error),
@@ -84,7 +104,10 @@ impl DeviceError {
     /// The errno behind it, EIO where there is none to be had.
     pub fn errno(&self) -> Errno {
         match self {
-            Self::Config(_, errno) | Self::NoExport(_, errno) | Self::Map { source: errno, .. } => *errno,
+            Self::Config(_, errno)
+            | Self::NoExport(_, errno)
+            | Self::Map { source: errno, .. }
+            | Self::Descriptor { source: errno, .. } => *errno,
             Self::Export { source: VfioError::VfioDeviceFeature(error), .. } => {
                 Errno::from_raw_os_error(error.errno())
             }
@@ -96,15 +119,18 @@ impl DeviceError {
 /// Has KVM hold a device file.
 pub type KvmHolder = Box<dyn Fn(&File) -> Result<Held, Errno> + Send + Sync>;
 
-/// What there is while the device is open. Every field holds the device file open; they go
+/// What there is while the device is open. Every field but the last holds the device file open; they go
 /// together, or the kernel does not take access away.
 struct Open {
-    /// Host mappings that memory slots stand on.
+    /// Host mappings of regions that memory slots stand on.
     mappings: Vec<HostMapping>,
     /// For reads and writes whose errno matters: `region_read` and `region_write` of
     /// `VfioDevice` swallow it.
     file: File,
     device: VfioDevice,
+    /// Host mappings of dma-bufs that memory slots stand on. They alone hold no device open: they hold the
+    /// dma-buf, and have nothing behind them once the device is closed.
+    buffers: Vec<HostMapping>,
 }
 
 /// A device; after [`RawDevice::close`] every access is ENODEV.
@@ -112,6 +138,7 @@ pub struct Device {
     address: DeviceAddress,
     layout: Layout,
     config_offset: u64,
+    config_size: u16,
     region_offsets: [u64; 6],
     signals: Signals,
     kvm: OnceLock<KvmHolder>,
@@ -128,9 +155,29 @@ impl Device {
     pub fn open(address: DeviceAddress, space: &Space) -> Result<Self, DeviceError> {
         let folder = sysfs::usable(address)?;
         let file = VfioDevice::open_cdev(&folder).map_err(|e| DeviceError::Open(address, e))?;
+        Self::of_file(file, address, space)
+    }
+
+    /// The same of a descriptor that this process was started with, and that
+    /// [`crate::inherited::device_of`] says to be this device's.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    pub fn of_descriptor(fd: i32, address: DeviceAddress, space: &Space) -> Result<Self, DeviceError> {
+        sysfs::usable(address)?;
+        let file = inherited::take(fd).map_err(|source| DeviceError::Descriptor { fd, address, source })?;
+        Self::of_file(file, address, space)
+    }
+
+    fn of_file(file: File, address: DeviceAddress, space: &Space) -> Result<Self, DeviceError> {
+        let folder = Path::new(sysfs::PCI_DEVICES).join(address.to_string());
         let own = file.try_clone().map_err(|e| DeviceError::Duplicate(address, e))?;
         let vfio = space.next().map_err(|e| DeviceError::Space(address, e))?;
-        let device = VfioDevice::new_from_fd(file, vfio, true).map_err(|e| DeviceError::Bind(address, e))?;
+        let device = VfioDevice::new_from_fd(file, vfio, true).map_err(|source| DeviceError::Bind {
+            address,
+            why: Taken::of(address, &source),
+            source,
+        })?;
         let config_offset = device.get_region_offset(VFIO_PCI_CONFIG_REGION_INDEX);
         let size = (device.get_region_size(VFIO_PCI_CONFIG_REGION_INDEX) as usize).min(CONFIG_SIZE);
         let mut config = vec![0; size];
@@ -140,8 +187,9 @@ impl Device {
         layout.is_virtual_function = sysfs::is_virtual_function(&folder);
         let region_offsets = std::array::from_fn(|bar| device.get_region_offset(bar as u32));
         let signals = Signals::of(&device, address)?;
-        let open = RwLock::new(Some(Open { mappings: Vec::new(), file: own, device }));
-        Ok(Self { address, layout, config_offset, region_offsets, signals, kvm: OnceLock::new(), open })
+        let open = RwLock::new(Some(Open { mappings: Vec::new(), file: own, device, buffers: Vec::new() }));
+        let (config_size, kvm) = (size as u16, OnceLock::new());
+        Ok(Self { address, layout, config_offset, config_size, region_offsets, signals, kvm, open })
     }
 
     /// Says how KVM is made to hold its file: this crate knows nothing of KVM.
@@ -178,20 +226,32 @@ impl Device {
         }
     }
 
-    /// Maps a window for memory slots; gives its host address. It stays mapped until the
-    /// device is closed.
+    /// Maps a window for memory slots; gives its host address, and what that is of: of the window's
+    /// dma-buf, where there is one and the kernel lets it be mapped, else of the region. It stays mapped
+    /// until the device is closed.
     ///
     /// # Errors
     /// The errno of `mmap`.
-    pub fn map(&self, window: &Window) -> Result<u64, DeviceError> {
+    pub fn map(&self, window: &Window, buffer: Option<&File>) -> Result<(u64, Backing), DeviceError> {
         let failed = |source| DeviceError::Map { address: self.address, bar: window.bar, source };
         let mut guard = self.open.write().unwrap_or_else(PoisonError::into_inner);
         let open = guard.as_mut().ok_or(failed(Errno::NODEV))?;
+        let size = window.size as usize;
+        match buffer.map(|buffer| HostMapping::new(buffer, 0, size)) {
+            Some(Ok(mapping)) => {
+                let address = mapping.address();
+                open.buffers.push(mapping);
+                return Ok((address, Backing::Buffer));
+            }
+            // A dma-buf without a handler for it.
+            None | Some(Err(Errno::INVAL)) => {}
+            Some(Err(errno)) => return Err(failed(errno)),
+        }
         let offset = self.region_offsets[usize::from(window.bar)] + window.offset;
-        let mapping = HostMapping::new(&open.file, offset, window.size as usize).map_err(failed)?;
+        let mapping = HostMapping::new(&open.file, offset, size).map_err(failed)?;
         let address = mapping.address();
         open.mappings.push(mapping);
-        Ok(address)
+        Ok((address, Backing::Region))
     }
 
     /// A handle for KVM's VFIO device (`KVM_DEV_VFIO_FILE_ADD`), gone with the close.
@@ -215,6 +275,10 @@ impl RawDevice for Device {
 
     fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    fn config_size(&self) -> u16 {
+        self.config_size
     }
 
     fn config_read(&self, offset: u16, bytes: &mut [u8]) -> Result<(), Errno> {
@@ -280,6 +344,10 @@ impl RawDevice for Device {
         self.with(|open| interrupts::disable(&open.file, mechanism))
     }
 
+    fn set_intx(&self, events: Option<(&EventFd, &EventFd)>) -> Result<(), Errno> {
+        self.with(|open| interrupts::set_intx(&open.file, events))
+    }
+
     fn take_request(&self) -> bool {
         self.signals.request.read().is_ok()
     }
@@ -299,11 +367,12 @@ impl RawDevice for Device {
         })
     }
 
-    /// Mappings first: each of them keeps the device file open, and the kernel takes access
-    /// away with the last reference to it.
+    /// Mappings of regions first: each of them keeps the device file open, and the kernel takes access
+    /// away with the last reference to it. Those of dma-bufs last: that they are still there then keeps
+    /// nobody from the device.
     fn close(&self) {
         let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Open { mappings, file, device }) = open else {
+        let Some(Open { mappings, file, device, buffers }) = open else {
             return;
         };
         if is_planted(Fault::MappingLeftAtClose) {
@@ -314,6 +383,7 @@ impl RawDevice for Device {
         drop(file);
         // Detaches from the IOAS, then closes.
         drop(device);
+        drop(buffers);
     }
 }
 

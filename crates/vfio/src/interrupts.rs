@@ -1,17 +1,17 @@
-//! MSI and MSI-X by `VFIO_DEVICE_SET_IRQS`.
+//! INTx, MSI and MSI-X by `VFIO_DEVICE_SET_IRQS`.
 //!
 //! `VfioDevice::enable_irq` always begins at vector 0, knows no vector without an eventfd, and gives no
 //! errno; [`sys::set_irqs`] is what is missing there. The device's own enable bits are the kernel's:
 //! it sets them inside of these calls, and a config write of them would be dropped (MSI-X) or taken
 //! for the guest's number of vectors (MSI, `vfio_msi_config_write`).
 
-use crate::sys;
+use crate::sys::{self, IrqAction};
 use barkeep_export::{Errno, VectorCount};
 use barkeep_pci::msi::Mechanism;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_INFO_NORESIZE, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
+    VFIO_IRQ_INFO_NORESIZE, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
 };
 use vfio_ioctls::VfioDevice;
 use vmm_sys_util::eventfd::EventFd;
@@ -50,7 +50,7 @@ pub(crate) fn set(
     events: &[Option<&EventFd>],
 ) -> Result<(), Errno> {
     let fds: Vec<i32> = events.iter().map(|event| event.map_or(NOBODY, AsRawFd::as_raw_fd)).collect();
-    sys::set_irqs(device, index(mechanism), first.into(), &fds)
+    sys::set_irqs(device, IrqAction::Trigger, index(mechanism), first.into(), &fds)
 }
 
 /// Turns a mechanism off.
@@ -58,5 +58,18 @@ pub(crate) fn set(
 /// # Errors
 /// EINVAL where it is not on.
 pub(crate) fn disable(device: &File, mechanism: Mechanism) -> Result<(), Errno> {
-    sys::set_irqs(device, index(mechanism), 0, &[])
+    sys::set_irqs(device, IrqAction::Trigger, index(mechanism), 0, &[])
+}
+
+/// Turns INTx on, by what it signals and what unmasks it, or off.
+///
+/// # Errors
+/// EINVAL while another index is on, or off when it is to be turned off (`vfio_pci_set_intx_trigger`); EBUSY
+/// from `request_irq` where the line cannot be shared.
+pub(crate) fn set_intx(device: &File, events: Option<(&EventFd, &EventFd)>) -> Result<(), Errno> {
+    let Some((raise, unmask)) = events else {
+        return sys::set_irqs(device, IrqAction::Trigger, VFIO_PCI_INTX_IRQ_INDEX, 0, &[]);
+    };
+    sys::set_irqs(device, IrqAction::Trigger, VFIO_PCI_INTX_IRQ_INDEX, 0, &[raise.as_raw_fd()])?;
+    sys::set_irqs(device, IrqAction::Unmask, VFIO_PCI_INTX_IRQ_INDEX, 0, &[unmask.as_raw_fd()])
 }

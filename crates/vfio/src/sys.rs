@@ -4,13 +4,13 @@
 use barkeep_export::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use vfio_bindings::bindings::vfio::{
     VFIO_BASE, VFIO_DEVICE_FEATURE_DMA_BUF, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
     VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
     VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_SET, VFIO_IRQ_SET_ACTION_TRIGGER,
-    VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE, VFIO_TYPE, vfio_device_feature,
-    vfio_device_low_power_entry_with_wakeup, vfio_irq_set, vfio_pci_hot_reset,
+    VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE, VFIO_TYPE,
+    vfio_device_feature, vfio_device_low_power_entry_with_wakeup, vfio_irq_set, vfio_pci_hot_reset,
 };
 use vmm_sys_util::ioctl::{ioctl, ioctl_with_mut_ptr, ioctl_with_mut_ref, ioctl_with_ptr};
 use vmm_sys_util::ioctl_io_nr;
@@ -25,6 +25,32 @@ ioctl_io_nr!(VFIO_DEVICE_FEATURE, VFIO_TYPE.into(), VFIO_BASE + 17);
 pub(crate) fn last_errno() -> Errno {
     let error = std::io::Error::last_os_error();
     Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+/// Has a descriptor closed in whatever this process starts.
+///
+/// # Errors
+/// EBADF where none is open.
+pub(crate) fn close_on_exec(fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: both calls take any number, and neither closes or reads anything.
+    let result = unsafe {
+        match libc::fcntl(fd, libc::F_GETFD) {
+            -1 => -1,
+            flags => libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC),
+        }
+    };
+    if result == -1 { Err(last_errno()) } else { Ok(()) }
+}
+
+/// A file of a descriptor that this process was started with. Named once: the caller knows that nobody
+/// here has opened it.
+///
+/// # Errors
+/// EBADF where none is open.
+pub(crate) fn take(fd: RawFd) -> Result<File, Errno> {
+    close_on_exec(fd)?;
+    // SAFETY: it is open, and came from outside of this process: no other owner of it is here.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 /// `VFIO_DEVICE_RESET`. `VfioDevice::reset` swallows the result.
@@ -62,18 +88,37 @@ const HOT_RESET_MEMBER: usize = 2;
 /// Words of `vfio_irq_set` before its data: argsz, flags, index, start, count.
 const IRQ_SET_HEAD: usize = size_of::<vfio_irq_set>() / size_of::<u32>();
 
-/// `VFIO_DEVICE_SET_IRQS` with `ACTION_TRIGGER`: eventfds (-1 for none) from vector `start` on; without
-/// any, the whole index is turned off. `VfioDevice::enable_irq` begins at 0 and swallows the errno.
+/// What a signal of an eventfd is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IrqAction {
+    /// The device's, when it interrupts.
+    Trigger,
+    /// The user's, to unmask.
+    Unmask,
+}
+
+/// `VFIO_DEVICE_SET_IRQS`: eventfds (-1 for none) from vector `start` on; without any to trigger, the whole
+/// index is turned off. `VfioDevice::enable_irq` begins at 0 and swallows the errno.
 ///
 /// # Errors
 /// The errno of the ioctl, and ENOSPC for a positive answer: that many vectors are all the host has
 /// (`vfio_msi_enable`), and nothing was turned on.
-pub(crate) fn set_irqs(device: &File, index: u32, start: u32, fds: &[i32]) -> Result<(), Errno> {
+pub(crate) fn set_irqs(
+    device: &File,
+    action: IrqAction,
+    index: u32,
+    start: u32,
+    fds: &[i32],
+) -> Result<(), Errno> {
     let data = if fds.is_empty() { VFIO_IRQ_SET_DATA_NONE } else { VFIO_IRQ_SET_DATA_EVENTFD };
     let mut words = vec![0u32; IRQ_SET_HEAD];
     words.extend(fds.iter().map(|fd| fd.cast_unsigned()));
     words[0] = size_of_val(words.as_slice()) as u32;
-    words[1] = data | VFIO_IRQ_SET_ACTION_TRIGGER;
+    words[1] = data
+        | match action {
+            IrqAction::Trigger => VFIO_IRQ_SET_ACTION_TRIGGER,
+            IrqAction::Unmask => VFIO_IRQ_SET_ACTION_UNMASK,
+        };
     words[2] = index;
     words[3] = start;
     words[4] = fds.len() as u32;

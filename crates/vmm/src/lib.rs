@@ -6,7 +6,9 @@
 //! only for the memory slots ([`slots`]).
 
 pub mod boot;
+mod cpuid;
 mod gate;
+mod injection;
 pub mod kvm_vfio;
 pub mod machine;
 pub mod probe_link;

@@ -1,7 +1,9 @@
 //! A whole machine: made, started, stopped.
 
 use crate::boot;
+use crate::cpuid;
 use crate::gate::Gate;
+use crate::injection::{self, ExitsBehindInjections};
 use crate::probe_link::ProbeLink;
 use crate::registers::Registers;
 use crate::routing::Routing;
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
 
 /// Why there is no machine.
@@ -57,6 +59,7 @@ pub struct Shell {
     kvm: Kvm,
     vm: Arc<VmFd>,
     slots: Arc<Slots>,
+    exits: ExitsBehindInjections,
 }
 
 /// Whether there is a KVM to be had.
@@ -81,7 +84,23 @@ impl Shell {
         for range in ram.ranges() {
             slots.add_ram(range.start, range.host, range.size).map_err(MachineError::Ram)?;
         }
-        Ok(Self { kvm, vm, slots })
+        Ok(Self { kvm, vm, slots, exits: ExitsBehindInjections::default() })
+    }
+
+    /// Gets what an emulated CPU needs so that a guest with interrupts meets each of them once; nothing on any
+    /// other. Before the process is confined, and by the thread that will start the machine.
+    pub fn expect_interrupts(&mut self, journal: &Journal) {
+        if !injection::comes_twice() {
+            return;
+        }
+        match ExitsBehindInjections::new() {
+            Ok(exits) => self.exits = exits,
+            Err(error) => {
+                let text =
+                    format!("QEMU's CPU may deliver an interrupt twice, and the guest stand still: {error}");
+                journal.emit(Event::new(Kind::Degraded, Actor::Vmm).text(text));
+            }
+        }
     }
 
     /// The slots, to be told of the windows.
@@ -95,6 +114,9 @@ impl Shell {
     }
 }
 
+/// Confines the thread of a vCPU, which calls it; where it cannot, the vCPU does not run.
+pub type Confine = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// What a machine consists of besides KVM.
 pub struct Parts {
     /// RAM, devices and their driver; the RAM and the slots are the shell's.
@@ -105,6 +127,8 @@ pub struct Parts {
     pub vcpus: u16,
     /// Where the serial port writes to.
     pub console: Box<dyn Write + Send>,
+    /// What each vCPU's thread does first.
+    pub confine: Confine,
 }
 
 impl Parts {
@@ -123,24 +147,27 @@ pub struct Machine {
     ended: EventFd,
     board: Arc<Board>,
     bus: Arc<Bus>,
-    guest: Arc<Guest>,
+    /// For as long as vCPUs run.
+    _exits: ExitsBehindInjections,
 }
 
 impl Shell {
-    /// Sets the devices up, maps them, loads the guest and lets its vCPUs go.
+    /// Sets the devices up, maps them, loads the guest and starts its vCPUs' threads. The machine is paused:
+    /// [`Machine::resume`] lets it go.
     ///
     /// # Errors
     /// See [`MachineError`].
-    pub fn start(self, parts: Parts, guest: Arc<Guest>) -> Result<Machine, MachineError> {
+    pub fn start(self, parts: Parts, guest: &Guest) -> Result<Machine, MachineError> {
         let line = if parts.has_interrupts() { Some(self.line(map::SERIAL_GSI)?) } else { None };
-        let Parts { board, probe, vcpus, console } = parts;
+        let Parts { board, probe, vcpus, console, confine } = parts;
         board.start()?;
-        board.deliver_interrupts(Arc::new(Routing::new(Arc::clone(&self.vm))));
+        let routing = Routing::new(Arc::clone(&self.vm)).with_pins(line.is_some());
+        board.deliver_interrupts(Arc::new(routing));
         let entry = guest.load(board.ram())?;
         let doorbell = probe.clone().map(|link| link as Arc<dyn Doorbell>);
         let bus = Arc::new(board.bus(doorbell, Ends { output: console, line }));
-        let (stop, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Gate::default()));
-        let ended = EventFd::new(0).map_err(|e| MachineError::Start("an event", e))?;
+        let (stop, gate) = (Arc::new(AtomicBool::new(false)), Arc::new(Gate::new(vcpus)));
+        let ended = EventFd::new(EFD_CLOEXEC).map_err(|e| MachineError::Start("an event", e))?;
         handle_kicks()?;
         let mut fds = Vec::new();
         for index in 0..vcpus {
@@ -151,7 +178,7 @@ impl Shell {
             let (bus, driver, journal) =
                 (Arc::clone(&bus), Arc::clone(board.driver()), board.journal().clone());
             let index = index as u16;
-            let probe = probe.clone();
+            let (probe, confine) = (probe.clone(), Arc::clone(&confine));
             let registers = Registers::of(&fd).map_err(|e| MachineError::Make("a vCPU's registers", e))?;
             let reset = Reset { gate: Arc::clone(&gate), registers };
             let vcpu = Vcpu::new(fd, index, bus, driver, journal.clone(), Arc::clone(&stop), reset);
@@ -159,7 +186,7 @@ impl Shell {
             let thread = std::thread::Builder::new()
                 .name(format!("vcpu{index}"))
                 .spawn(move || {
-                    let end = run_and_tell(vcpu, index, &journal, &told);
+                    let end = run_and_tell(vcpu, index, &confine, &journal, &told);
                     if let Some(probe) = probe {
                         probe.gone(usize::from(index));
                     }
@@ -168,12 +195,14 @@ impl Shell {
                 .map_err(|e| MachineError::Start("a vCPU's thread", e))?;
             threads.push(thread);
         }
-        Ok(Machine { threads: Mutex::new(threads), stop, gate, probe, ended, board, bus, guest })
+        let (threads, _exits) = (Mutex::new(threads), self.exits);
+        Ok(Machine { threads, stop, gate, probe, ended, board, bus, _exits })
     }
 
     /// An interrupt line, by its number at the I/O interrupt controller: an edge, each time it is raised.
     fn line(&self, gsi: u32) -> Result<Line, MachineError> {
-        let event = EventFd::new(EFD_NONBLOCK).map_err(|e| MachineError::Start("an event", e))?;
+        let event =
+            EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK).map_err(|e| MachineError::Start("an event", e))?;
         self.vm.register_irqfd(&event, gsi).map_err(|e| MachineError::Make("an interrupt line", e))?;
         // Only fails when as many edges wait as the counter can hold: one more is none.
         Ok(Box::new(move || drop(event.write(1))))
@@ -183,15 +212,7 @@ impl Shell {
         let make = |what| move |e| MachineError::Make(what, e);
         let fd = self.vm.create_vcpu(index.into()).map_err(make("a vCPU"))?;
         let mut cpuid = self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(make("a CPUID"))?;
-        for entry in cpuid.as_mut_slice() {
-            match entry.function {
-                // Initial APIC ID, bits 31–24.
-                1 => entry.ebx = entry.ebx & 0x00ff_ffff | u32::from(index) << 24,
-                // x2APIC ID of the topology leaves.
-                0xb | 0x1f => entry.edx = index.into(),
-                _ => {}
-            }
-        }
+        cpuid::set_index(&mut cpuid, index);
         fd.set_cpuid2(&cpuid).map_err(make("a vCPU with its CPUID"))?;
         boot::set_memory_type(&fd).map_err(make("a vCPU's memory type"))?;
         if index == 0 {
@@ -212,27 +233,52 @@ impl Machine {
         self.bus.console()
     }
 
+    /// Pauses it: once this is over no vCPU runs an instruction of the guest. One that carries out what the guest
+    /// has asked for (a reset, say) is not waited for; it stops before its next instruction. False if it was
+    /// paused already.
+    ///
+    /// # Errors
+    /// [`MachineError::Hangs`]: a vCPU does not come out of the guest.
+    pub fn pause(&self) -> Result<bool, MachineError> {
+        let changed = self.gate.pause();
+        let threads = self.threads();
+        match self.gate.wait_for_all_outside(PATIENCE, || kick(&threads)) {
+            true => Ok(changed),
+            false => Err(MachineError::Hangs(PATIENCE.as_secs())),
+        }
+    }
+
+    /// Ends the pause; false if there was none.
+    pub fn resume(&self) -> bool {
+        self.gate.resume()
+    }
+
+    /// Whether it is paused.
+    pub fn is_paused(&self) -> bool {
+        self.gate.is_paused()
+    }
+
     /// Resets all of it: the vCPUs stop wherever they are, the devices are reset and set up as
-    /// firmware does, the guest is loaded again, and its vCPUs start from the beginning. RAM is
+    /// firmware does, `guest` is loaded again, and its vCPUs start from the beginning. RAM is
     /// kept. What the probe was told and has not answered is forgotten.
     ///
     /// # Errors
     /// A vCPU does not stop; the devices or the guest cannot be set up again.
-    pub fn reboot(&self) -> Result<(), MachineError> {
+    pub fn reboot(&self, guest: &Guest) -> Result<(), MachineError> {
         self.gate.close();
         let stopped = self.stop_all();
-        let reset = stopped.and_then(|()| self.reset());
+        let reset = stopped.and_then(|()| self.reset(guest));
         self.gate.open();
         reset
     }
 
-    fn reset(&self) -> Result<(), MachineError> {
+    fn reset(&self, guest: &Guest) -> Result<(), MachineError> {
         if let Some(probe) = &self.probe {
             probe.begin_again();
         }
         self.bus.reset();
         self.board.reboot()?;
-        self.guest.load(self.board.ram())?;
+        guest.load(self.board.ram())?;
         Ok(())
     }
 
@@ -254,6 +300,7 @@ impl Machine {
     /// Stops every vCPU and waits for it; gives how each ended.
     pub fn stop(&self) -> Vec<VcpuEnd> {
         self.stop.store(true, Ordering::Release);
+        self.gate.resume();
         self.bus.console().close();
         if let Some(probe) = &self.probe {
             probe.hang_up();
@@ -278,8 +325,8 @@ fn kick(threads: &[JoinHandle<VcpuEnd>]) {
     }
 }
 
-fn run_and_tell(vcpu: Vcpu, index: u16, journal: &Journal, told: &EventFd) -> VcpuEnd {
-    let end = vcpu.run();
+fn run_and_tell(vcpu: Vcpu, index: u16, confine: &Confine, journal: &Journal, told: &EventFd) -> VcpuEnd {
+    let end = confine().map_or_else(VcpuEnd::Failed, |()| vcpu.run());
     match &end {
         VcpuEnd::Stopped => return end,
         VcpuEnd::Asked(_) => {}

@@ -32,12 +32,20 @@ pub struct Routing {
     vm: Arc<VmFd>,
     /// Each GSI that is reserved, and its message once it has one.
     table: Mutex<BTreeMap<u32, Option<Message>>>,
+    /// The guest is told of pins.
+    pins: bool,
 }
 
 impl Routing {
     /// The routes as they are after `KVM_CREATE_IRQCHIP`: the pins alone.
     pub fn new(vm: Arc<VmFd>) -> Self {
-        Self { vm, table: Mutex::default() }
+        Self { vm, table: Mutex::default(), pins: false }
+    }
+
+    /// The same for a guest that is told which pin each PCI slot's INTx goes to.
+    #[must_use]
+    pub fn with_pins(self, pins: bool) -> Self {
+        Self { pins, ..self }
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<u32, Option<Message>>> {
@@ -79,6 +87,14 @@ impl Routes for Routing {
 
     fn attach(&self, gsi: u32, event: &EventFd) -> Result<(), Errno> {
         self.vm.register_irqfd(event, gsi).map_err(errno)
+    }
+
+    fn has_pins(&self) -> bool {
+        self.pins
+    }
+
+    fn attach_level(&self, gsi: u32, raise: &EventFd, ended: &EventFd) -> Result<(), Errno> {
+        self.vm.register_irqfd_with_resample(raise, ended, gsi).map_err(errno)
     }
 
     /// Waits until what was signalled before has been delivered (`kvm_irqfd_deassign`).

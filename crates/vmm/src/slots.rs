@@ -4,7 +4,7 @@
     reason = "setting a memory slot hands host memory to the guest; KVM has no safe form of it"
 )]
 
-use barkeep_export::{Errno, Importer, WindowId};
+use barkeep_export::{Backing, Errno, Importer, WindowId};
 use barkeep_planted::{Fault, is_planted};
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
@@ -14,8 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// What is behind a window.
 #[derive(Clone, Copy, Debug)]
-enum Backing {
-    Memory { slot: u32, host: u64, size: u64 },
+enum Behind {
+    Memory { slot: u32, host: u64, size: u64, of: Backing },
     Trapped { size: u64 },
 }
 
@@ -24,7 +24,7 @@ enum Backing {
 pub struct Slots {
     vm: Arc<VmFd>,
     next: AtomicU32,
-    backings: RwLock<BTreeMap<WindowId, Backing>>,
+    backings: RwLock<BTreeMap<WindowId, Behind>>,
 }
 
 impl Slots {
@@ -41,17 +41,18 @@ impl Slots {
         self.set(self.number(), guest, host, size)
     }
 
-    /// Names the host memory of a window: page-aligned, mapped for as long as any slot on it.
-    pub fn add_window(&self, window: WindowId, host: u64, size: u64) {
-        self.add(window, Backing::Memory { slot: self.number(), host, size });
+    /// Names the host memory of a window, and what it is of: page-aligned, mapped for as long as any slot on
+    /// it.
+    pub fn add_window(&self, window: WindowId, host: u64, size: u64, of: Backing) {
+        self.add(window, Behind::Memory { slot: self.number(), host, size, of });
     }
 
     /// Names a window that is no memory: it never gets a slot, and every access is an MMIO exit.
     pub fn add_trapped(&self, window: WindowId, size: u64) {
-        self.add(window, Backing::Trapped { size });
+        self.add(window, Behind::Trapped { size });
     }
 
-    fn add(&self, window: WindowId, backing: Backing) {
+    fn add(&self, window: WindowId, backing: Behind) {
         self.backings.write().unwrap_or_else(PoisonError::into_inner).insert(window, backing);
     }
 
@@ -59,7 +60,7 @@ impl Slots {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn backing(&self, window: WindowId) -> Result<Backing, Errno> {
+    fn behind(&self, window: WindowId) -> Result<Behind, Errno> {
         let backings = self.backings.read().unwrap_or_else(PoisonError::into_inner);
         backings.get(&window).copied().ok_or(Errno::NOENT)
     }
@@ -81,25 +82,30 @@ impl Slots {
 
 impl Importer for Slots {
     fn map(&self, window: WindowId, address: u64) -> Result<(), Errno> {
-        match self.backing(window)? {
-            Backing::Memory { slot, host, size } => self.set(slot, address, host, size),
-            Backing::Trapped { .. } => Ok(()),
+        match self.behind(window)? {
+            Behind::Memory { slot, host, size, of: _ } => self.set(slot, address, host, size),
+            Behind::Trapped { .. } => Ok(()),
         }
     }
 
     fn unmap(&self, window: WindowId, address: u64) -> Result<u64, Errno> {
-        match self.backing(window)? {
-            Backing::Memory { slot: _, host: _, size } if is_planted(Fault::SlotNotDeleted) => Ok(size),
-            Backing::Memory { slot, host, size } => {
+        match self.behind(window)? {
+            Behind::Memory { slot: _, host: _, size, of: _ } if is_planted(Fault::SlotNotDeleted) => Ok(size),
+            Behind::Memory { slot, host, size, of: _ } => {
                 // A slot of size 0 is none; KVM drops every translation it made from it.
                 self.set(slot, address, host, 0)?;
                 Ok(size)
             }
-            Backing::Trapped { size } => Ok(size),
+            Behind::Trapped { size } => Ok(size),
         }
     }
 
-    fn traps(&self, window: WindowId) -> bool {
-        matches!(self.backing(window), Ok(Backing::Trapped { .. }))
+    fn backing(&self, window: WindowId) -> Backing {
+        match self.behind(window) {
+            Ok(Behind::Memory { of, .. }) => of,
+            Ok(Behind::Trapped { .. }) => Backing::Trapped,
+            // Nobody maps what was not named.
+            Err(_) => Backing::Memory,
+        }
     }
 }

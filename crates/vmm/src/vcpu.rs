@@ -1,7 +1,7 @@
 //! One vCPU: runs it, answers its exits, and survives whatever a guest makes of a BAR that
 //! is not there.
 
-use crate::gate::Gate;
+use crate::gate::{Asked, Gate};
 use crate::registers::Registers;
 use barkeep_export::Driver;
 use barkeep_journal::{Actor, Event, Journal, Kind};
@@ -55,6 +55,8 @@ pub(crate) struct Reset {
 /// What an exit means for the loop, with the borrow of the vCPU given back.
 enum Next {
     Resume,
+    /// The gate is closed.
+    Stop,
     Fault,
     InternalError,
     End(VcpuEnd),
@@ -81,12 +83,6 @@ impl Vcpu {
             if self.stop.load(Ordering::Acquire) {
                 return VcpuEnd::Stopped;
             }
-            if self.reset.gate.is_closed() {
-                if let Err(error) = self.begin_again() {
-                    return VcpuEnd::Failed(format!("KVM cannot reset it: {error}"));
-                }
-                continue;
-            }
             let next = self.run_once();
             if !matches!(next, Next::Fault) {
                 self.faults.over();
@@ -96,6 +92,11 @@ impl Vcpu {
             }
             match next {
                 Next::Resume => {}
+                Next::Stop => {
+                    if let Err(error) = self.at_the_gate() {
+                        return VcpuEnd::Failed(format!("KVM cannot reset it: {error}"));
+                    }
+                }
                 Next::Fault => {
                     if self.faults.met(self.index, &self.driver, &self.journal) {
                         efault::suspect_all(self.index, &self.driver);
@@ -107,6 +108,20 @@ impl Vcpu {
                     }
                 }
                 Next::End(end) => return end,
+            }
+        }
+    }
+
+    /// Does what the closed gate asks for.
+    fn at_the_gate(&mut self) -> Result<(), errno::Error> {
+        match self.reset.gate.asks() {
+            Asked::Nothing => Ok(()),
+            Asked::Reset => self.begin_again(),
+            Asked::Wait => {
+                self.reset.gate.wait();
+                // So that the guest's watchdogs do not take the time for their own. EINVAL: it has no such clock.
+                let _ = self.fd.kvmclock_ctrl();
+                Ok(())
             }
         }
     }
@@ -139,7 +154,13 @@ impl Vcpu {
 
     fn run_once(&mut self) -> Next {
         let (bus, index) = (&self.bus, self.index);
-        let exit = match self.fd.run() {
+        if !self.reset.gate.enter(index) {
+            return Next::Stop;
+        }
+        let ran = self.fd.run();
+        // Before the exit is looked at: what it asks for may take a reset's time, and is outside of the guest.
+        self.reset.gate.leave(index);
+        let exit = match ran {
             Ok(exit) => exit,
             Err(error) => return Self::run_error(error),
         };

@@ -14,11 +14,13 @@
 //!
 //! The parts are: two config reads, unmap and unmap, map and map, slot and slot, all of it.
 //!
-//! `barkeep-floor ROUNDS`, in the laboratory, where `BARKEEP_DEVICES` names `nvme` and `edu`.
+//! `barkeep-floor ROUNDS`, in the laboratory, where `BARKEEP_DEVICES` names `nvme` and `edu`. [`scale`] is another floor.
 #![allow(
     unsafe_code,
     reason = "mmap and KVM's memory slots have no safe form; this program does nothing but map and measure"
 )]
+
+mod scale;
 
 use anyhow::{Context, ensure};
 use iommufd_bindings::iommufd::{
@@ -95,7 +97,11 @@ struct Floor {
 }
 
 fn main() -> anyhow::Result<()> {
-    let rounds: usize = std::env::args().nth(1).context("usage: barkeep-floor ROUNDS")?.parse()?;
+    let word = std::env::args().nth(1).context("usage: barkeep-floor ROUNDS | scale")?;
+    if word == "scale" {
+        return scale::run();
+    }
+    let rounds: usize = word.parse()?;
     // On a thread of its own, as Barkeep's vCPU 0 is.
     let thread = std::thread::Builder::new().name("vcpu0".into()).spawn(move || run(rounds))?;
     thread.join().map_err(|_| anyhow::anyhow!("the thread panicked"))?
@@ -209,9 +215,7 @@ impl Floor {
         windows: &[(u32, u64, u64)],
         first_slot: u32,
     ) -> anyhow::Result<Device> {
-        let named = std::env::var("BARKEEP_DEVICES").context("BARKEEP_DEVICES names no devices")?;
-        let mut pairs = named.split_whitespace().filter_map(|pair| pair.split_once('='));
-        let (_, bdf) = pairs.find(|(n, _)| *n == name).with_context(|| format!("there is no {name}"))?;
+        let bdf = address_of(name)?;
         let cdev = VfioDevice::open_cdev(&Path::new("/sys/bus/pci/devices").join(bdf))?;
         let file = cdev.try_clone()?;
         let device = VfioDevice::new_from_fd(cdev, Arc::clone(vfio), true)?;
@@ -296,6 +300,14 @@ impl Device {
         }
         anyhow::bail!("the device has no capability {id:#x}")
     }
+}
+
+/// Where a device of the topology is.
+fn address_of(name: &str) -> anyhow::Result<String> {
+    let named = std::env::var("BARKEEP_DEVICES").context("BARKEEP_DEVICES names no devices")?;
+    let mut pairs = named.split_whitespace().filter_map(|pair| pair.split_once('='));
+    let (_, bdf) = pairs.find(|(n, _)| *n == name).with_context(|| format!("there is no {name}"))?;
+    Ok(bdf.to_owned())
 }
 
 /// Maps part of a file for a memory slot, for good.

@@ -3,9 +3,9 @@
 #![no_main]
 
 use barkeep_conform::recording::read;
-use barkeep_conform::{Header, Machine, Writer, compare, generate, record};
+use barkeep_conform::{Header, Writer, compare, generate, record};
 use barkeep_model::hardware::{BusReset, Device, ResetMethod};
-use barkeep_model::{Hardware, Process, Profile};
+use barkeep_model::{Abilities, Hardware, Process, Profile};
 use std::sync::LazyLock;
 
 /// One device: PM, PCI Express with FLR, a 64-bit BAR of memory.
@@ -29,6 +29,7 @@ static HARDWARE: LazyLock<Hardware> = LazyLock::new(|| {
         watched: vec![0, 0x1004],
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
         reset_fails: false,
     };
@@ -40,10 +41,12 @@ static RECORDINGS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| (0..32).map(recordi
 
 fn recording(number: u64) -> Vec<u8> {
     let mut file = Vec::new();
-    let header = Header { seed: 1, kernel: "7.3.4".to_owned(), hardware: HARDWARE.clone() };
+    let abilities = Abilities { importer: true, mmap: true, ranges: true };
+    let header = Header { seed: 1, kernel: "7.3.4".to_owned(), abilities, hardware: HARDWARE.clone() };
     let mut writer = Writer::new(&mut file, &header).expect("memory can be written");
-    let machine = Machine::new(HARDWARE.clone()).expect("the device can be one");
-    let mut specification = Process::new(&HARDWARE, Profile::V7_3).expect("the device can be one");
+    let machine = header.machine().expect("the device can be one");
+    let specification = Process::new(&HARDWARE, Profile::V7_3).expect("the device can be one");
+    let mut specification = specification.able(abilities);
     let episode = (number, generate::episode(1, number, &machine));
     record(&mut specification, [episode], &mut writer).expect("memory can be written");
     file
@@ -62,7 +65,8 @@ libfuzzer_sys::fuzz_target!(|input: (Option<u8>, Vec<(u16, u8)>, &[u8])| {
     file.extend(behind);
     let Ok((header, episodes)) = read(&file[..]) else { return };
     let machine = episodes.machine().clone();
-    let Ok(mut specification) = Process::new(&header.hardware, Profile::V7_3) else { return };
+    let Ok(specification) = Process::new(&header.hardware, Profile::V7_3) else { return };
+    let mut specification = specification.able(header.abilities);
     for episode in episodes.flatten() {
         if let Some(divergence) = compare(&episode, &mut specification, &machine) {
             let _ = divergence.to_string();

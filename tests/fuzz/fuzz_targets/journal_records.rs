@@ -11,7 +11,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let size = layout::HEADER_SIZE + RECORDS * layout::RECORD_SIZE;
     let (head, records) = bytes.split_at(bytes.len().min(48));
     let _ = file.write_at(head, 0);
-    let _ = file.write_at(&records[..records.len().min(RECORDS * layout::RECORD_SIZE)], layout::HEADER_SIZE as u64);
+    let _ = file
+        .write_at(&records[..records.len().min(RECORDS * layout::RECORD_SIZE)], layout::HEADER_SIZE as u64);
     if let Ok(mut reader) = Reader::open(file, size) {
         for _ in 0..4 * RECORDS {
             if reader.next_after_death().is_none() {

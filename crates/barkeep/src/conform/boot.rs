@@ -3,6 +3,7 @@
 use super::inside::RECORDING;
 use crate::cli::{ConformOptions, LabOptions};
 use crate::exit::{Exit, UsageExt, wrong};
+use crate::kernels;
 use crate::outside;
 use crate::show::Show;
 use anyhow::Context;
@@ -21,12 +22,17 @@ use std::path::{Path, PathBuf};
 pub fn record(options: &ConformOptions, arguments: Vec<String>, out: &Path) -> anyhow::Result<PathBuf> {
     let mut command = vec!["conform-record".to_owned()];
     command.extend(arguments);
-    let request = outside::request(&LabOptions {
+    let mut request = outside::request_without_module(&LabOptions {
         kernel: options.kernel.clone(),
         topology: Some(options.topology.clone()),
         timeout: options.timeout,
         ..LabOptions::of(command, out)
     })?;
+    if kernels::has_importer(&request.kernel) && request.topology.wants_importer() {
+        request.importer = Some(kernels::importer(&request.kernel)?);
+    } else {
+        request.topology = request.topology.without_importer();
+    }
     match outside::boot(&request, Show::quiet())? {
         Exit::Pass => Ok(out.join(RECORDING)),
         exit => Err(wrong(exit, "the kernel could not be asked to the end")),
@@ -41,7 +47,7 @@ pub fn open(path: &Path) -> anyhow::Result<(Header, Machine, Episodes<BufReader<
     let unusable = || format!("the recording {} is not usable", path.display());
     let file = File::open(path).usage(format!("cannot read {}", path.display()))?;
     let (header, episodes) = recording::read(BufReader::new(file)).usage(unusable())?;
-    let machine = Machine::new(header.hardware.clone()).usage(unusable())?;
+    let machine = header.machine().usage(unusable())?;
     Ok((header, machine, episodes))
 }
 

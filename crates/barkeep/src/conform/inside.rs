@@ -34,8 +34,10 @@ fn ask(options: &RecordOptions, journal: &Journal) -> anyhow::Result<Exit> {
     let places = Place::all_named().usage("no devices to ask about")?;
     let mut executor = Executor::new(&places).context("the devices cannot be used")?;
     let machine = Machine::new(executor.hardware().clone()).context("the devices make no machine")?;
+    let abilities = executor.abilities();
+    let machine = machine.able(abilities);
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
-    let header = Header { seed: options.seed, kernel, hardware: machine.hardware().clone() };
+    let header = Header { seed: options.seed, kernel, abilities, hardware: machine.hardware().clone() };
     let path = out.join(RECORDING);
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut writer = Writer::new(BufWriter::new(file), &header)?;

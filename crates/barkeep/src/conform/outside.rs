@@ -10,8 +10,7 @@ use barkeep_conform::report::Report;
 use barkeep_conform::sensitivity::{Plant, sensitivity};
 use barkeep_conform::shrink::{Shrunk, shrink};
 use barkeep_conform::{Divergence, Episode, Header, Machine};
-use barkeep_model::rule::Reach;
-use barkeep_model::{Class, Process, Profile, Rule, RuleSet};
+use barkeep_model::{Abilities, Class, Process, Profile, Rule, RuleSet};
 use std::path::PathBuf;
 
 /// Where the shortest divergence goes, as a recording that can be asked again.
@@ -32,13 +31,14 @@ pub fn conform(options: &ConformOptions) -> anyhow::Result<Exit> {
     }
     let held = hold(&episodes, &machine, profile)?;
     let hardware = machine.hardware();
-    let specify = || Process::new(hardware, profile).context("no specification of this machine");
+    let able = machine.abilities();
+    let specify = || specification(&machine, profile);
     let plants = if held.divergences.is_empty() {
         let reached = held.reached;
         let planted = Rule::ALL.into_iter().filter(|rule| reached.contains(*rule));
         sensitivity(&episodes, &machine, planted, |rule| {
             // The machine can be, since the specification itself was made of it.
-            Process::planted(hardware, profile, *rule).expect("a machine that can be")
+            Process::planted(hardware, profile, *rule).expect("a machine that can be").able(able)
         })
     } else {
         Vec::new()
@@ -64,7 +64,7 @@ pub fn conform(options: &ConformOptions) -> anyhow::Result<Exit> {
     };
     print!("{report}");
     keep(options, &header, shrunk)?;
-    Ok(status(options, &held, &plants))
+    Ok(status(options, able, &held, &plants))
 }
 
 /// The recording to look at: the one named, or a new one.
@@ -93,8 +93,7 @@ struct Held {
 }
 
 fn hold(episodes: &[Episode], machine: &Machine, profile: Profile) -> anyhow::Result<Held> {
-    let mut process =
-        Process::new(machine.hardware(), profile).context("no specification of this machine")?;
+    let mut process = specification(machine, profile)?;
     let mut coverage = Coverage::default();
     let mut divergences = Vec::new();
     for episode in episodes {
@@ -104,6 +103,12 @@ fn hold(episodes: &[Episode], machine: &Machine, profile: Profile) -> anyhow::Re
         }));
     }
     Ok(Held { coverage, reached: process.reached(), divergences })
+}
+
+/// Of the kernel that answered, on its machine.
+fn specification(machine: &Machine, profile: Profile) -> anyhow::Result<Process> {
+    let process = Process::new(machine.hardware(), profile).context("no specification of this machine")?;
+    Ok(process.able(machine.abilities()))
 }
 
 fn profile(options: &ConformOptions, header: &Header) -> anyhow::Result<Profile> {
@@ -127,12 +132,12 @@ fn keep(options: &ConformOptions, header: &Header, shrunk: Option<Shrunk>) -> an
     Ok(())
 }
 
-fn status(options: &ConformOptions, held: &Held, plants: &[Plant<Rule>]) -> Exit {
+fn status(options: &ConformOptions, able: Abilities, held: &Held, plants: &[Plant<Rule>]) -> Exit {
     if !held.divergences.is_empty() {
         return Exit::Broken;
     }
-    let lab = |rule: &Rule| rule.reach() == Reach::Lab;
-    let unreached = Rule::ALL.iter().filter(|rule| lab(rule) && !held.reached.contains(**rule)).count();
+    let shown = |rule: &Rule| rule.reach().is_within(able);
+    let unreached = Rule::ALL.iter().filter(|rule| shown(rule) && !held.reached.contains(**rule)).count();
     let missed = plants.iter().filter(|plant| plant.found.is_none()).count();
     if options.strict && unreached + missed > 0 {
         println!("--strict: {unreached} rows not reached, {missed} planted errors not found");

@@ -2,7 +2,7 @@
 
 use super::cells::{self, Errand};
 use crate::cli::RunOptions;
-use crate::exit::Exit;
+use crate::exit::{Exit, told};
 use crate::inside;
 use crate::journal_file::JournalFile;
 use crate::model::{self, Done};
@@ -42,7 +42,7 @@ pub fn carry_out(
         let verdict = sink.checker.finish(Ended::ByItself(status.code().into()));
         write(&sink.events, &place.folder)?;
         let outcome = match result {
-            Err(error) => Outcome::Failed(format!("{error:#}")),
+            Err(error) => Outcome::Failed(told(&error)),
             Ok(_) => cells::outcome(job, &verdict, &sink.events),
         };
         show(n, outcome);

@@ -66,7 +66,7 @@ pub fn episode(options: &EpisodeOptions) -> anyhow::Result<Exit> {
     let plan = inside::planned(scenario, run, lane)?;
     let result = match lane {
         Lane::Model => model::into(&plan, run, seed, journal.clone()),
-        Lane::Kvm | Lane::Lab | Lane::Host => inside::run(&plan, run, &journal),
+        Lane::Kvm | Lane::Lab | Lane::Host => inside::run(plan, run, &journal),
     };
     let exit = result.as_ref().map_or_else(Exit::of, |exit| *exit);
     journal.finish(exit.code().into());

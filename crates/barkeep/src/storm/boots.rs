@@ -74,7 +74,7 @@ pub fn carry_out(
             });
         }
         drop(tell);
-        let result = listen(&told, interrupt, &mut |number, outcome| {
+        let result = listen(told, interrupt, &mut |number, outcome| {
             let on = show(number, outcome);
             // Whoever is in the middle of a boot ends it, and begins no other.
             over.store(on.is_break(), Ordering::Relaxed);
@@ -93,8 +93,9 @@ fn shares(episodes: usize, timed: bool) -> Vec<Range<usize>> {
     (0..episodes).step_by(size).map(|first| first..episodes.min(first + size)).collect()
 }
 
-/// Shows what is told in the order of the episodes.
-fn listen(told: &Receiver<Told>, interrupt: &Interrupt, show: &mut Show<'_>) -> anyhow::Result<()> {
+/// Shows what is told in the order of the episodes. Takes what is told by value: what nobody has heard when
+/// it ends must be let go of, or who told of it waits for ever.
+fn listen(told: Receiver<Told>, interrupt: &Interrupt, show: &mut Show<'_>) -> anyhow::Result<()> {
     let (mut over, mut next) = (BTreeMap::new(), 0);
     for told in told {
         let (number, outcome, waiting) = told?;
@@ -192,7 +193,46 @@ fn last_words(folder: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::shares;
+    use super::{Told, listen, shares};
+    use crate::storm::interrupt::Interrupt;
+    use crate::storm::work::Outcome;
+    use barkeep_check::{Ended, Summary, Verdict};
+    use std::ops::ControlFlow;
+    use std::sync::mpsc::{Sender, TryRecvError, channel};
+
+    /// An episode that did not pass; what is received of it ends when nobody has it any more.
+    fn failed(tell: &Sender<Told>, number: usize) -> std::sync::mpsc::Receiver<super::Never> {
+        let (waiting, shown) = channel();
+        let verdict = Verdict { findings: Vec::new(), counts: Summary::default(), ended: Ended::TimedOut };
+        let outcome = Outcome {
+            verdict,
+            resets: 0,
+            took_ns: 0,
+            wall: 0..0,
+            interleaving: String::new(),
+            said: None,
+            journal: None,
+        };
+        assert!(tell.send(Ok((number, outcome, waiting))).is_ok());
+        shown
+    }
+
+    #[test]
+    fn who_tells_of_a_failure_never_waits_for_a_listener_that_is_gone() {
+        // Another boot's error, or the end of the storm, comes before what this one tells.
+        for error in [true, false] {
+            let (tell, told) = channel();
+            if error {
+                assert!(tell.send(Err(anyhow::anyhow!("the lab cannot run"))).is_ok());
+            } else {
+                drop(failed(&tell, 0));
+            }
+            let shown = failed(&tell, 1);
+            let result = listen(told, &Interrupt::default(), &mut |_, _| ControlFlow::Break(()));
+            assert_eq!(result.is_err(), error);
+            assert!(matches!(shown.try_recv(), Err(TryRecvError::Disconnected)));
+        }
+    }
 
     #[test]
     fn every_episode_is_in_one_boot_and_no_boot_has_too_many() {

@@ -12,6 +12,7 @@ use super::load;
 use super::provenance::COMMIT;
 use super::work::{self, Outcome, Terms, Work};
 use crate::cli::LaneName;
+use crate::exit::told;
 use barkeep_report::storm::Artefacts;
 use barkeep_scenario::Scenario;
 use barkeep_storm::Shrunk;
@@ -186,7 +187,7 @@ impl Search<'_> {
         let terms = Terms { patience, ..self.terms.clone() };
         let place = |number: usize| self.scratch.join(number.to_string());
         if let Err(error) = hands.carry_out(Work::Written(batch), &terms, &place, show) {
-            log::warn!("a shorter episode could not be tried: {error:#}");
+            log::warn!("a shorter episode could not be tried: {}", told(&error));
         }
     }
 }

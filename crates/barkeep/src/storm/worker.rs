@@ -5,7 +5,7 @@ use super::child;
 use super::judge::Judge;
 use super::work::{self, Order, Outcome};
 use crate::cli::RunOptions;
-use crate::exit::{Exit, UsageExt};
+use crate::exit::{Exit, UsageExt, told};
 use crate::inside;
 use crate::model::{self, Done};
 use crate::wall_clock;
@@ -70,7 +70,7 @@ pub fn work(options: &WorkerOptions) -> anyhow::Result<Exit> {
         let outcome = one(order, storm.as_ref(), &options.run).unwrap_or_else(|error| {
             // What is wrong with an episode before it is carried out is its end, too.
             let ended = Ended::ByItself(Exit::of(&error).code().into());
-            Judge::default().finish(ended, Some(format!("{error:#}")))
+            Judge::default().finish(ended, Some(told(&error)))
         });
         let outcome = Outcome { wall: begun..wall_clock::now(), ..outcome };
         say(&Said::Over(order.number, Box::new(outcome)))?;
@@ -96,7 +96,7 @@ fn one(order: &Order, storm: Option<&Scenario>, options: &RunOptions) -> anyhow:
     let plan = inside::planned(scenario, options, Lane::Model)?;
     let Done { result, sink, .. } = model::once(&plan, options, order.seed, Judge::default())?;
     let status = result.as_ref().map_or_else(Exit::of, |exit| *exit);
-    let said = result.err().map(|error| format!("{error:#}"));
+    let said = result.err().map(|error| told(&error));
     let outcome = sink.finish(Ended::ByItself(status.code().into()), said);
     Ok(Outcome { resets, ..outcome })
 }

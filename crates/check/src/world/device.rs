@@ -12,11 +12,14 @@ pub(crate) struct Found {
     pub power: u8,
     /// The VMM has put the device into low power, and has not read its registers.
     pub low_power: bool,
+    /// BARs that decode where none may be, or where another one was first; a bit each.
+    pub nowhere: u8,
 }
 
 impl Found {
     pub fn of(value: u64) -> Self {
-        Self { decode: value & 1 != 0, power: (value >> 8 & 3) as u8, low_power: value >> 16 & 1 != 0 }
+        let (decode, power, low_power) = (value & 1 != 0, (value >> 8 & 3) as u8, value >> 16 & 1 != 0);
+        Self { decode, power, low_power, nowhere: (value >> 24 & 0x3f) as u8 }
     }
 
     /// Memory accesses are answered, as far as a VMM may rely on it.
@@ -50,6 +53,8 @@ pub(crate) struct Device {
     pub closed: bool,
     /// `None` while an event is under way that may change it.
     pub found: Option<Found>,
+    /// BARs that had no place when the registers were last found to decode; a bit each.
+    pub nowhere: u8,
     /// Its dma-bufs are certainly revoked since then.
     pub revoked_since: Option<Tick>,
     /// The keeper's last belief.
@@ -141,7 +146,7 @@ impl Device {
         for window in &mut self.windows {
             window.put_in = false;
             window.settled();
-            if self.expect == Some(false) {
+            if self.expect == Some(false) || is_nowhere(self.nowhere, window.bar) {
                 window.left_away();
             }
         }
@@ -243,6 +248,7 @@ impl Device {
         }
         self.asked = true;
         self.found = event.value.filter(|_| event.result == Some(OK)).map(Found::of);
+        self.nowhere = self.found.map_or(0, |found| found.nowhere);
         match self.found {
             Some(found) if found.revoked() => {
                 self.revoked_since.get_or_insert(tick);
@@ -308,4 +314,9 @@ impl Device {
         (window.address, window.put_in) = (address, false);
         Some(window)
     }
+}
+
+/// Whether a BAR decodes where none may be, or where another was first. A journal may name BARs that no function has.
+pub(crate) fn is_nowhere(nowhere: u8, bar: u8) -> bool {
+    nowhere.checked_shr(bar.into()).unwrap_or(0) & 1 != 0
 }

@@ -167,3 +167,27 @@ fn a_window_that_never_comes_back_wherever_it_moves_is_no_more_for_it() {
     let of_i3 = verdict.findings.iter().filter(|finding| finding.invariant == I3).count();
     assert_eq!(of_i3, Verdict::LISTED);
 }
+
+/// Found by fuzzing: a journal that was changed by somebody may say anything.
+#[test]
+fn a_bar_that_no_function_has_is_judged_without_a_fall() {
+    use barkeep_check::{Checker, Ended};
+    use barkeep_journal::{Actor, DeviceAddress, Event, Kind, Phase};
+    let device = DeviceAddress { domain: 0, bus: 0, devfn: 0x18 };
+    let of =
+        |kind, phase| Event { phase, ..Event::new(kind, Actor::Keeper).device(device).bar(200).result(0) };
+    let mut checker = Checker::new();
+    for (kind, phase) in [
+        (Kind::BarExport, Phase::End),
+        (Kind::P2pMap, Phase::Begin),
+        (Kind::P2pMap, Phase::End),
+        (Kind::SlotAdd, Phase::Begin),
+        (Kind::SlotAdd, Phase::End),
+        (Kind::FindOut, Phase::Begin),
+        (Kind::FindOut, Phase::End),
+        (Kind::Expect, Phase::Point),
+    ] {
+        checker.event(&of(kind, phase).range(0x4000, 0x1000).value(1));
+    }
+    let _ = checker.finish(Ended::ByItself(0));
+}

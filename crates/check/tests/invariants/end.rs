@@ -46,6 +46,23 @@ fn a_step_left_open_in_a_run_that_ended_is_found() {
 }
 
 #[test]
+fn who_interrupts_a_run_cuts_off_its_action_and_nothing_else() {
+    let mut story = Story::bare();
+    story.action("sleep 20 ms");
+    story.point(Event::new(Kind::RunEnd, Actor::Vmm).result(130));
+    let verdict = story.stops(Ended::ByItself(130));
+    assert!(verdict.findings.is_empty(), "{:?}", verdict.findings);
+    assert_eq!(verdict.exit_code(), 130);
+
+    let mut story = Story::bare();
+    story.begin(named(Kind::Trigger, Trigger::DeviceReset));
+    story.point(Event::new(Kind::RunEnd, Actor::Vmm).result(130));
+    let verdict = story.stops(Ended::ByItself(130));
+    let what = "step 1 (trigger device_reset, 0000:00:03.0, keeper) began and never ended";
+    assert!(verdict.findings.iter().any(|f| f.invariant == I7 && f.what == what), "{:?}", verdict.findings);
+}
+
+#[test]
 fn statuses_of_a_run_that_ended_by_itself() {
     for (status, exit) in [(0, 0), (1, 1), (2, 2), (4, 4), (125, 125)] {
         let mut story = Story::bare();

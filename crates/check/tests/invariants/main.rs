@@ -7,6 +7,7 @@ mod end;
 mod i1;
 mod i2;
 mod i3;
+mod importing;
 mod kernel;
 mod losses;
 mod marks;

@@ -3,7 +3,7 @@
 //! one fails, and nothing but the likelihood of arguments depends on it.
 
 use crate::machine::Machine;
-use barkeep_model::op::{BUFFERS, CONTEXT_OF_SPACE, FILES, MAPS};
+use barkeep_model::op::{BUFFERS, CONTEXT_OF_SPACE, FILES, IMPORTS, MAPS};
 use barkeep_model::{Op, Source};
 use std::collections::VecDeque;
 
@@ -13,6 +13,10 @@ pub(crate) struct Expected {
     pub(crate) files: [Option<u8>; FILES],
     pub(crate) buffers: [Option<Buffer>; BUFFERS],
     pub(crate) maps: [Option<Window>; MAPS],
+    /// What each attachment is of.
+    pub(crate) imports: [Option<Window>; IMPORTS],
+    /// Map registers that keep a device open.
+    regions: [bool; MAPS],
     pub(crate) areas: Vec<Area>,
     pub(crate) sent_files: VecDeque<u8>,
     pub(crate) sent_buffers: VecDeque<Buffer>,
@@ -48,6 +52,8 @@ pub(crate) struct Window {
 pub(crate) struct Buffer {
     /// Its first range; the size is that of all.
     pub(crate) window: Window,
+    /// Where its second range begins: in it, and in the BAR; and its bytes.
+    pub(crate) second: Option<(u64, u64, u64)>,
 }
 
 /// A mapping in a space.
@@ -58,6 +64,17 @@ pub(crate) struct Area {
     pub(crate) length: u64,
     /// What is behind it, `None` for memory.
     pub(crate) window: Option<Window>,
+}
+
+impl Buffer {
+    /// The part of the BAR behind a part of it that lies in one range.
+    fn part(&self, offset: u64, size: u64) -> Window {
+        let start = match self.second {
+            Some((into, start, _)) if offset >= into => start.wrapping_add(offset - into),
+            Some(_) | None => self.window.offset.wrapping_add(offset),
+        };
+        Window { offset: start, size, ..self.window }
+    }
 }
 
 impl Area {
@@ -74,6 +91,8 @@ impl Expected {
             files: [None; FILES],
             buffers: [None; BUFFERS],
             maps: [None; MAPS],
+            imports: [None; IMPORTS],
+            regions: [false; MAPS],
             areas: Vec::new(),
             sent_files: VecDeque::new(),
             sent_buffers: VecDeque::new(),
@@ -85,7 +104,11 @@ impl Expected {
     pub(crate) fn is_open(&self, device: u8) -> bool {
         self.files.contains(&Some(device))
             || self.sent_files.contains(&device)
-            || self.maps.iter().flatten().any(|window| window.device == device)
+            || self
+                .maps
+                .iter()
+                .zip(self.regions)
+                .any(|(window, region)| region && window.is_some_and(|window| window.device == device))
     }
 
     /// The device behind a file register.
@@ -129,8 +152,17 @@ impl Expected {
             Op::MapBar { file, bar, offset, size, map } => {
                 let window =
                     self.device(file).map(|device| Window { device, bar: u32::from(bar), offset, size });
-                fill(&mut self.maps, map, window);
+                self.map_cpu(map, window, true);
             }
+            Op::MapBuffer { buffer, offset, size, map } => {
+                let window = self.buffers[usize::from(buffer)].map(|buffer| buffer.part(offset, size));
+                self.map_cpu(map, window, false);
+            }
+            Op::Import { buffer, peer2peer: _, told: _, import } => {
+                let window = self.buffers[usize::from(buffer)].map(|buffer| buffer.window);
+                fill(&mut self.imports, import, window);
+            }
+            Op::ImportEnd { import } => self.imports[usize::from(import)] = None,
             Op::UnmapBar { map } => self.maps[usize::from(map)] = None,
             Op::LowPowerEntry { file, wakes: _ } => {
                 _ = self.state(file).map(|device| device.low_power = true)
@@ -140,6 +172,7 @@ impl Expected {
                 let size = ranges.iter().fold(0_u64, |size, range| size.wrapping_add(range.1));
                 let export = self.device(file).zip(ranges.first()).map(|(device, &(offset, _))| Buffer {
                     window: Window { device, bar: region, offset, size },
+                    second: ranges.get(1).map(|&(offset, size)| (ranges[0].1, offset, size)),
                 });
                 fill(&mut self.buffers, buffer, export);
             }
@@ -175,8 +208,17 @@ impl Expected {
             Op::SysfsReset { .. } | Op::ResetMethods { .. } => {}
             Op::ReopenFile { .. } | Op::ReopenBuffer { .. } => {}
             Op::ExportProbe { .. } | Op::ExportSet { .. } => {}
-            Op::MapBuffer { .. } | Op::BufferSize { .. } => {}
+            Op::BufferSize { .. } => {}
+            Op::ImportMap { .. } | Op::ImportUnmap { .. } => {}
+            Op::ImportUse { .. } | Op::ImportPin { .. } => {}
         }
+    }
+
+    fn map_cpu(&mut self, map: u8, window: Option<Window>, region: bool) {
+        if self.maps[usize::from(map)].is_none() {
+            self.regions[usize::from(map)] = region;
+        }
+        fill(&mut self.maps, map, window);
     }
 
     fn open(&mut self, device: u8, context: u8, file: u8) {
@@ -191,7 +233,7 @@ impl Expected {
     fn map(&mut self, space: u8, source: Source, start: u64, length: u64, iova: u64) {
         let window = match source {
             Source::Buffer(buffer) => match self.buffers[usize::from(buffer)] {
-                Some(Buffer { window }) => {
+                Some(Buffer { window, second: _ }) => {
                     Some(Window { offset: window.offset.wrapping_add(start), ..window })
                 }
                 None => return,

@@ -7,13 +7,16 @@ use super::Maker;
 use crate::kind::Kind;
 use crate::registers::{self, Register};
 use barkeep_model::Op;
+use barkeep_model::op::PAGE;
 use barkeep_pci::header;
 
 impl Maker<'_> {
     /// Lets something follow the operation just made, now and then.
     pub(super) fn follow(&mut self, op: &Op) {
         // What is rare is worth more.
-        let always = matches!(op, Op::ResetMethods { .. } | Op::Remove { .. });
+        let always = matches!(op, Op::ResetMethods { .. } | Op::Remove { .. })
+            || is_unaligned_map(op)
+            || self.puts_to_forgetful_sleep(op);
         let other_half = if always || self.draw.once_in(3) { self.other_half(op) } else { None };
         let look_once_in = if other_half.is_some() { 2 } else { 3 };
         if let Some(other_half) = other_half {
@@ -22,6 +25,16 @@ impl Maker<'_> {
         if disturbs(Kind::of(op)) && self.draw.once_in(look_once_in) {
             self.look();
         }
+    }
+
+    /// Whether an operation writes D3hot to a function of which vfio-pci keeps the config space for its D0.
+    fn puts_to_forgetful_sleep(&self, op: &Op) -> bool {
+        let Op::ConfigWrite { file, offset, width, value } = *op else { return false };
+        self.expected.device(file).is_some_and(|device| {
+            value == u32::from(header::PM_PMCSR_STATE)
+                && registers::at(self.machine, device, offset, width) == Some(Register::Power)
+                && self.machine.layout(device).pm.is_some_and(|pm| !pm.no_soft_reset)
+        })
     }
 
     /// Gives back what an operation takes, or meets what it made.
@@ -36,6 +49,10 @@ impl Maker<'_> {
                         if self.draw.once_in(3) {
                             return self.reset_of(device);
                         }
+                        // What is written meanwhile is not what vfio-pci gives back.
+                        if self.puts_to_forgetful_sleep(op) {
+                            self.push(Op::ConfigWrite { file, offset: header::COMMAND, width: 2, value: 0 });
+                        }
                         0
                     }
                     Register::Command | Register::Power => return None,
@@ -44,11 +61,17 @@ impl Maker<'_> {
                 Some(Op::ConfigWrite { file, offset, width, value })
             }
             Op::LowPowerEntry { file, wakes: _ } => Some(Op::LowPowerExit { file }),
+            // A device that comes to a space which has what no IOMMU can map.
+            Op::Map { space, .. } if is_unaligned_map(op) => {
+                self.file().map(|file| Op::Attach { file, space })
+            }
             // A reset that finds no way.
             Op::ResetMethods { device, present: false } => self.reset_of(device),
             // What a device that is leaving still does, and its end.
-            Op::Remove { device } => match self.draw.below(3) {
+            Op::Remove { device } => match self.draw.below(4) {
                 0 => self.file_of(device).map(|file| Op::CloseFile { file }),
+                // The one that finds the bus held by the removal.
+                1 => self.file_of(device).map(|file| Op::HotReset { file }),
                 _ => self.reset_of(device),
             },
             _ => None,
@@ -82,12 +105,22 @@ impl Maker<'_> {
 
     /// Makes something that shows which mappings are alive.
     fn look(&mut self) {
-        let kind =
-            self.draw.weighted(&[(5, Kind::Dma), (2, Kind::Map), (1, Kind::CpuRead), (1, Kind::Export)]);
+        let importers = if self.machine.abilities().importer { 2 } else { 0 };
+        let kind = self.draw.weighted(&[
+            (5, Kind::Dma),
+            (2, Kind::Map),
+            (1, Kind::CpuRead),
+            (1, Kind::Export),
+            (importers, Kind::ImportUse),
+        ]);
         if let Some(op) = kind.and_then(|kind| self.make(kind)) {
             self.push(op);
         }
     }
+}
+
+fn is_unaligned_map(op: &Op) -> bool {
+    matches!(op, Op::Map { iova, length, .. } if !(iova | length).is_multiple_of(PAGE))
 }
 
 /// Whether a kind of operation can change what is mapped or can be.
@@ -101,5 +134,7 @@ fn disturbs(kind: Kind) -> bool {
         ConfigRead | RegionRead | RegionWrite | MapBar | CpuRead | CpuWrite => false,
         Export | ExportProbe | ExportSet | DupBuffer | SendBuffer | ReceiveBuffer => false,
         ReopenBuffer | MapBuffer | BufferSize | Dma => false,
+        Import | ImportMap | ImportUnmap | ImportUse | ImportPin => false,
+        ImportEnd => true,
     }
 }

@@ -25,6 +25,27 @@ impl Maker<'_> {
         Some(Op::MapBar { file, bar: u8::try_from(bar).unwrap_or(u8::MAX), offset, size, map })
     }
 
+    pub(super) fn map_buffer(&mut self) -> Option<Op> {
+        let buffer = self.buffer()?;
+        let map = self.register(|expected| &expected.maps, false)?;
+        let held = self.expected.buffers[usize::from(buffer)];
+        let size = held.map_or(PAGE, |held| held.window.size);
+        // What a CPU is to find behind the first range shows in which order they lie.
+        let second = held.and_then(|held| held.second).filter(|_| !self.draw.once_in(3));
+        let (offset, size) = match (second, self.draw.below(20)) {
+            (Some((into, _, length)), 0..15) => (into, length),
+            (_, 0..10) => (0, size),
+            (_, 10..13) => (0, PAGE),
+            (_, 13 | 14) => (PAGE, size.saturating_sub(PAGE)),
+            // Refused, each for a reason of its own.
+            (_, 15) => (size, PAGE),
+            (_, 16) => (PAGE / 2, PAGE),
+            (_, 17) => (0, 0),
+            _ => (0, size.wrapping_add(PAGE)),
+        };
+        Some(Op::MapBuffer { buffer, offset, size, map })
+    }
+
     pub(super) fn cpu_read(&mut self) -> Option<Op> {
         let (map, offset) = self.mapped_word()?;
         Some(Op::CpuRead { map, offset })

@@ -8,6 +8,7 @@ use super::expected::{Buffer, Window};
 use super::spaces::IOVAS;
 use crate::machine::Bar;
 use crate::registers::{self, COMMAND_BITS};
+use barkeep_model::op::PAGE;
 use barkeep_model::{Op, Source};
 use barkeep_pci::header;
 
@@ -40,18 +41,43 @@ impl Maker<'_> {
         }
     }
 
+    /// The same of a CPU that has the dma-buf itself mapped: what it wrote is there, nothing is while it is
+    /// revoked, and afterwards the same mapping works again. Of several ranges the last one is looked at.
+    pub(super) fn mapped_story(&mut self) {
+        let device = self.cast.target;
+        let Some(bar) = self.machine[device].memory_bar else { return };
+        let Some(word) = self.draw.one_of(&self.machine[device].watched) else { return };
+        let (page, pages) = (word & !(PAGE - 1), self.machine.size(device, u32::from(bar)) / PAGE);
+        let other = PAGE * u64::from(self.draw.below(pages.min(8) as u32));
+        let ranges =
+            if self.draw.once_in(2) { vec![(other, PAGE), (page, PAGE)] } else { vec![(page, PAGE)] };
+        let size = PAGE * ranges.len() as u64;
+        let offset = size - PAGE + (word - page);
+        let Some(file) = self.file_of(device) else { return };
+        let Some(buffer) = self.register(|expected| &expected.buffers, false) else { return };
+        let Some(map) = self.register(|expected| &expected.maps, false) else { return };
+        self.push(Op::Export { file, region: u32::from(bar), ranges, flags: 0, buffer });
+        self.push(Op::MapBuffer { buffer, offset: 0, size, map });
+        let value = self.nonce();
+        self.push(Op::CpuWrite { map, offset, value });
+        for op in self.events(device, file) {
+            self.push(op);
+        }
+        self.push(Op::CpuRead { map, offset });
+    }
+
     /// A buffer of memory, and the engine's space.
     fn mappable(&mut self) -> Option<(u8, Window, u8)> {
         let engine = self.cast.engine?;
         let space = self.expected.devices[usize::from(engine)].space?;
         let buffer = self.buffer()?;
-        let Buffer { window } = self.expected.buffers[usize::from(buffer)]?;
+        let Buffer { window, second: _ } = self.expected.buffers[usize::from(buffer)]?;
         let memory = self.machine.bar(window.device, window.bar) == Bar::Memory;
         memory.then_some((buffer, window, space))
     }
 
     /// What happens to the device, and what it takes to decode again.
-    fn events(&mut self, device: u8, file: u8) -> Vec<Op> {
+    pub(super) fn events(&mut self, device: u8, file: u8) -> Vec<Op> {
         let on = header::COMMAND_MEMORY | header::COMMAND_MASTER;
         let at_open = registers::at_open(self.machine, device, header::COMMAND) & COMMAND_BITS;
         let command =

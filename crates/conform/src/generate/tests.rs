@@ -4,10 +4,14 @@ use crate::possible::harmless;
 use crate::record::carry_out;
 use crate::testbed::machine;
 use barkeep_model::op::{PAGE, RAM_IOVA};
-use barkeep_model::rule::Reach;
-use barkeep_model::{Process, Profile, Rule};
+use barkeep_model::{Abilities, Process, Profile, Rule};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A kernel with all there is.
+const ABLE: Abilities = Abilities { importer: true, mmap: true, ranges: true };
+/// As released, with the importer's module.
+const STOCK: Abilities = Abilities { importer: true, mmap: false, ranges: false };
 
 /// Episodes that are enough for everything to come up.
 const MANY: u64 = 2000;
@@ -21,8 +25,14 @@ fn an_episode_is_a_function_of_seed_number_and_hardware() {
 }
 
 #[test]
-fn every_kind_comes_up_and_none_is_everything() {
+fn nobody_is_asked_to_import_where_there_is_no_importer() {
     let machine = machine();
+    assert!((0..MANY).flat_map(|number| episode(1, number, &machine)).all(|op| !Kind::of(&op).is_import()));
+}
+
+#[test]
+fn every_kind_comes_up_and_none_is_everything() {
+    let machine = machine().able(ABLE);
     let mut counts = BTreeMap::new();
     for op in (0..MANY).flat_map(|number| episode(1, number, &machine)) {
         *counts.entry(Kind::of(&op)).or_insert(0_u64) += 1;
@@ -91,7 +101,7 @@ fn values_written_differ() {
 proptest! {
     #[test]
     fn episodes_fit_and_harm_nothing(seed: u64, number: u64) {
-        let machine = machine();
+        let machine = machine().able(ABLE);
         let ops = episode(seed, number, &machine);
         prop_assert!((SHORTEST as usize..=LONGEST as usize).contains(&ops.len()));
         prop_assert!(harmless(&ops, &machine));
@@ -120,14 +130,17 @@ proptest! {
 /// are made for.
 #[test]
 fn every_row_of_the_table_that_a_lab_can_show_is_reached() {
-    let machine = machine();
-    let mut specification = Process::new(machine.hardware(), Profile::V7_3).unwrap();
-    for number in 0..600 {
-        let ops = episode(1, number, &machine);
-        assert_eq!(carry_out(&mut specification, &ops).count(), ops.len());
+    for able in [Abilities::default(), STOCK, ABLE] {
+        let machine = machine().able(able);
+        let specification = Process::new(machine.hardware(), Profile::V7_3).unwrap();
+        let mut specification = specification.able(able);
+        for number in 0..600 {
+            let ops = episode(1, number, &machine);
+            assert_eq!(carry_out(&mut specification, &ops).count(), ops.len());
+        }
+        let reached = specification.reached();
+        let shown = Rule::ALL.into_iter().filter(|rule| rule.reach().is_within(able));
+        let missing: Vec<&str> = shown.filter(|rule| !reached.contains(*rule)).map(Rule::name).collect();
+        assert!(missing.is_empty(), "{able:?}: {missing:?}");
     }
-    let reached = specification.reached();
-    let lab = Rule::ALL.into_iter().filter(|rule| rule.reach() == Reach::Lab);
-    let missing: Vec<&str> = lab.filter(|rule| !reached.contains(*rule)).map(Rule::name).collect();
-    assert!(missing.is_empty(), "{missing:?}");
 }

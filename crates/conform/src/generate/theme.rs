@@ -2,6 +2,7 @@
 //! bear on each other rarely meet; so most episodes favour a few.
 
 use crate::kind::Kind;
+use barkeep_model::Abilities;
 
 /// What an episode is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,15 @@ pub(crate) enum Theme {
     Siblings,
     /// Devices that go and come back.
     Removal,
+    /// The test importer.
+    Importers,
+    /// dma-bufs as a CPU sees them.
+    Buffers,
 }
 
 impl Theme {
     /// How often each is taken.
-    pub(crate) const WEIGHTS: &[(u32, Self)] = &[
+    const WEIGHTS: &[(u32, Self)] = &[
         (4, Self::Mixed),
         (3, Self::Registers),
         (2, Self::Power),
@@ -34,8 +39,16 @@ impl Theme {
         (3, Self::Lifetime),
         (3, Self::Spaces),
         (3, Self::Siblings),
-        (1, Self::Removal),
+        (2, Self::Removal),
     ];
+
+    /// The same, of those that this kernel has anything for.
+    pub(crate) fn weights(able: Abilities) -> Vec<(u32, Self)> {
+        let mut weights = Self::WEIGHTS.to_vec();
+        weights.extend(able.importer.then_some((5, Self::Importers)));
+        weights.extend(able.mmap.then_some((4, Self::Buffers)));
+        weights
+    }
 
     /// How often a kind is taken.
     pub(crate) fn weight(self, kind: Kind) -> u32 {
@@ -65,6 +78,10 @@ impl Theme {
             ),
             Self::Spaces => matches!(kind, Attach | Detach | Map | Unmap | Copy),
             Self::Siblings => matches!(kind, Open | HotReset | CloseFile),
+            Self::Importers => {
+                kind.is_import() || matches!(kind, ConfigWrite | Reset | LowPowerEntry | CloseFile)
+            }
+            Self::Buffers => matches!(kind, MapBuffer | UnmapBar | CpuRead | CpuWrite | LowPowerEntry),
             Self::Removal => matches!(kind, Remove | Rescan | CloseFile | Open | UnmapBar),
         }
     }
@@ -85,7 +102,9 @@ fn usual(kind: Kind) -> u32 {
         // Taken only once something is removed.
         Rescan => 8,
         SendFile | ReceiveFile | DupBuffer | SendBuffer | ReceiveBuffer => 5,
-        ReopenFile | ReopenBuffer | MapBuffer | BufferSize | ExportProbe | ExportSet => 3,
+        MapBuffer | Import | ImportMap | ImportUse => 12,
+        ImportUnmap | ImportPin | ImportEnd => 4,
+        ReopenFile | ReopenBuffer | BufferSize | ExportProbe | ExportSet => 3,
         ResetMethods => 4,
         Remove => 2,
     }

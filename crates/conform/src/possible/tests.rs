@@ -102,3 +102,15 @@ fn config_space_is_written_only_where_it_is_known() {
     assert!(read(0, 4, u32::MAX) && read(4, 2, 7) && read(0x88, 2, 0x8000) && read(6, 2, 0));
     assert!(!read(4, 2, 0xffff) && !read(6, 2, 1));
 }
+
+#[test]
+fn a_mapping_of_a_dma_buf_is_what_its_export_is() {
+    let export = |region| Op::Export { file: 0, region, ranges: vec![(0, 0x1000)], flags: 0, buffer: 0 };
+    let map = |size| Op::MapBuffer { buffer: 0, offset: 0, size, map: 0 };
+    let write = Op::CpuWrite { map: 0, offset: 0xffc, value: 1 };
+    assert!(harmless(&[open(NVME, 0), export(MEMORY.into()), map(0x1000), write.clone()]));
+    assert!(!harmless(&[open(NVME, 0), export(MEMORY.into()), map(0x800), write.clone()]), "behind its end");
+    assert!(!harmless(&[open(NVME, 0), export(0), map(0x1000), write.clone()]));
+    // The region's mapping may be the one that is there.
+    assert!(!harmless(&[open(NVME, 0), export(MEMORY.into()), map_bar(0, 0, 0x1000), map(0x1000), write]));
+}

@@ -84,7 +84,7 @@ pub fn read<R: BufRead>(lines: R) -> Result<(Header, Episodes<R>), Damage> {
         }
         parsed => parsed.map_err(|why| damage(Why::Line(why)))?,
     };
-    let machine = Machine::new(header.hardware.clone()).map_err(|why| damage(Why::Hardware(why)))?;
+    let machine = header.machine().map_err(|why| damage(Why::Hardware(why)))?;
     Ok((header, Episodes { source, machine, episodes: 0, over: false }))
 }
 

@@ -2,11 +2,11 @@ use super::*;
 use crate::generate::episode;
 use crate::record::{carry_out, record};
 use crate::testbed::{Small, hardware, machine};
-use barkeep_model::Source;
+use barkeep_model::{Abilities, Source};
 use proptest::prelude::*;
 
 fn header() -> Header {
-    Header { seed: 7, kernel: "7.3.4".to_owned(), hardware: hardware() }
+    Header { seed: 7, kernel: "7.3.4".to_owned(), abilities: Abilities::default(), hardware: hardware() }
 }
 
 /// The operations of episode 0: 12, so that a line's number is easily told.
@@ -84,20 +84,23 @@ fn files_that_are_no_recording_are_named() {
         assert_eq!(damage(bytes), foreign);
     }
     assert_eq!(damage(b"\xff\n"), "line 1: not UTF-8");
-    assert_eq!(damage(b"{\"barkeep_conform\":1,\"se"), "line 1: the recording ends here, in the middle");
+    assert_eq!(damage(b"{\"barkeep_conform\":2,\"se"), "line 1: the recording ends here, in the middle");
     assert_eq!(
-        damage(with(1, "\"barkeep_conform\":1", "\"barkeep_conform\":9").as_bytes()),
-        "line 1: a recording of version 9; this Barkeep reads version 1"
+        damage(with(1, "\"barkeep_conform\":2", "\"barkeep_conform\":9").as_bytes()),
+        "line 1: a recording of version 9; this Barkeep reads version 2"
     );
     assert_eq!(
         damage(with(1, "\"seed\"", "\"need\"").as_bytes()),
-        "line 1: unknown field `need`, expected one of `seed`, `kernel`, `hardware`"
+        "line 1: unknown field `need`, expected one of `seed`, `kernel`, `abilities`, `hardware`"
     );
 }
 
 #[test]
 fn hardware_that_cannot_be_is_named() {
-    let empty = r#"{"barkeep_conform":1,"seed":1,"kernel":"x","hardware":{"devices":[]}}"#;
+    let abilities = r#"{"importer":false,"mmap":false,"ranges":false}"#;
+    let empty = format!(
+        r#"{{"barkeep_conform":2,"seed":1,"kernel":"x","abilities":{abilities},"hardware":{{"devices":[]}}}}"#
+    );
     assert_eq!(damage(empty.as_bytes()), "line 1: the hardware: 0 devices; there can be 1 to 32");
     let moved = with(1, "\"memory_bar\":2", "\"memory_bar\":7");
     assert_eq!(damage(moved.as_bytes()), "line 1: the hardware: device `nvme` has no memory BAR 7");

@@ -116,7 +116,10 @@ pub(super) fn arguments(op: &mut Op) -> Vec<Argument<'_>> {
         Op::RegionWrite { offset, value, .. } | Op::CpuWrite { offset, value, .. } => {
             vec![is(Sort::Offset, offset), is(Sort::Value, value)]
         }
-        Op::MapBar { offset, size, .. } => vec![is(Sort::Offset, offset), is(Sort::Length, size)],
+        Op::ImportUse { offset, .. } => vec![is(Sort::Offset, offset)],
+        Op::MapBar { offset, size, .. } | Op::MapBuffer { offset, size, .. } => {
+            vec![is(Sort::Offset, offset), is(Sort::Length, size)]
+        }
         Op::LowPowerEntry { wakes, .. } => vec![is(Sort::Choice, wakes)],
         Op::Export { ranges, flags, .. } => {
             let ranges = ranges.iter_mut();
@@ -147,7 +150,8 @@ pub(super) fn arguments(op: &mut Op) -> Vec<Argument<'_>> {
         Op::Reset { .. } | Op::HotReset { .. } | Op::LowPowerExit { .. } => vec![],
         Op::ExportProbe { .. } | Op::ExportSet { .. } => vec![],
         Op::DupBuffer { .. } | Op::SendBuffer { .. } | Op::ReceiveBuffer { .. } => vec![],
-        Op::ReopenBuffer { .. } | Op::MapBuffer { .. } => vec![],
+        Op::ReopenBuffer { .. } | Op::ImportMap { .. } | Op::ImportUnmap { .. } => vec![],
+        Op::Import { .. } | Op::ImportPin { .. } | Op::ImportEnd { .. } => vec![],
         Op::BufferSize { .. } | Op::CloseBuffer { .. } => vec![],
         Op::SysfsReset { .. } | Op::ResetMethods { .. } => vec![],
         Op::Remove { .. } | Op::Rescan { .. } => vec![],

@@ -9,6 +9,7 @@ enum Name {
     File(u8),
     Buffer(u8),
     Map(u8),
+    Import(u8),
 }
 
 /// The same sequence with one register called as a lower one, for every two.
@@ -25,6 +26,7 @@ pub(super) fn renamed(ops: &[Op]) -> Vec<Vec<Op>> {
             Name::File(register) => (0..register).map(Name::File).collect(),
             Name::Buffer(register) => (0..register).map(Name::Buffer).collect(),
             Name::Map(register) => (0..register).map(Name::Map).collect(),
+            Name::Import(register) => (0..register).map(Name::Import).collect(),
         };
         all.extend(lower.into_iter().map(|to| with(ops, from, to)));
     }
@@ -49,7 +51,7 @@ fn each(op: &mut Op, see: &mut dyn FnMut(&mut Name)) {
         let mut name = as_name(*register);
         see(&mut name);
         *register = match name {
-            Name::File(to) | Name::Buffer(to) | Name::Map(to) => to,
+            Name::File(to) | Name::Buffer(to) | Name::Map(to) | Name::Import(to) => to,
         };
     };
     match op {
@@ -85,9 +87,21 @@ fn each(op: &mut Op, see: &mut dyn FnMut(&mut Name)) {
         Op::SendBuffer { buffer: of }
         | Op::ReceiveBuffer { to: of }
         | Op::ReopenBuffer { buffer: of }
-        | Op::MapBuffer { buffer: of }
         | Op::BufferSize { buffer: of }
         | Op::CloseBuffer { buffer: of } => show(of, Name::Buffer),
+        Op::MapBuffer { buffer: of, map, .. } => {
+            show(of, Name::Buffer);
+            show(map, Name::Map);
+        }
+        Op::Import { buffer: of, import, .. } => {
+            show(of, Name::Buffer);
+            show(import, Name::Import);
+        }
+        Op::ImportMap { import }
+        | Op::ImportUnmap { import }
+        | Op::ImportUse { import, .. }
+        | Op::ImportPin { import, .. }
+        | Op::ImportEnd { import } => show(import, Name::Import),
         Op::Map { source: Source::Buffer(of), .. } => show(of, Name::Buffer),
         Op::Dma { file: of, .. } => show(of, Name::File),
         Op::Map { source: Source::Foreign | Source::Memory, .. } => {}
@@ -100,6 +114,7 @@ fn each(op: &mut Op, see: &mut dyn FnMut(&mut Name)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use barkeep_model::op::Told;
 
     #[test]
     fn a_register_takes_the_place_of_another_everywhere() {
@@ -116,6 +131,15 @@ mod tests {
                 vec![Op::DupFile { file: 0, to: 0 }, export(0, 1), map(1)],
                 vec![Op::DupFile { file: 0, to: 1 }, export(1, 0), map(0)],
             ]
+        );
+    }
+
+    #[test]
+    fn attachments_are_renamed_by_themselves() {
+        let attach = |import| Op::Import { buffer: 0, peer2peer: true, told: Told::LetGo, import };
+        assert_eq!(
+            renamed(&[attach(1), Op::ImportMap { import: 1 }]),
+            [vec![attach(0), Op::ImportMap { import: 0 }]]
         );
     }
 }

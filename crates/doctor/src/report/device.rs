@@ -244,7 +244,7 @@ fn used(roots: &Roots, function: &Function) -> Option<Row> {
 fn opened(probed: &Probed, windows: usize) -> Option<Row> {
     const WHAT: &str = "export";
     match probed {
-        Probed::Exports => Some(match windows {
+        Probed::Exports { .. } => Some(match windows {
             0 => Row::note(WHAT, "it opens; there is nothing to export"),
             1 => Row::ok(WHAT, "its window was exported"),
             many => Row::ok(WHAT, format!("its {many} windows were exported")),

@@ -18,7 +18,7 @@ pub(super) fn check(scene: &Scene, state: &State) -> Result<(), Broken> {
     }
     if over == [true, true] {
         let census = state.kernel().census();
-        if census != [0, 0, 0, 0, SPACES] {
+        if census != [0, 0, 0, 0, SPACES, 0] {
             return broken(
                 "I4",
                 format!(

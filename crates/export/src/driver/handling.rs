@@ -3,7 +3,7 @@
 
 use super::{OutageSink, Parties, Pauses, Station};
 use crate::contract::{Cause, Errno, Found, Passage, Window, result_number};
-use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult};
+use crate::keeper::{Keeper, Mapping, Slot, Step, StepResult, WindowState};
 use crate::outage::Phase;
 use barkeep_journal as journal;
 use barkeep_journal::{Actor, Event, Journal, Kind};
@@ -76,7 +76,7 @@ impl Run<'_> {
                 let step = self.journal.begin(self.named(Event::new(Kind::FindOut, Actor::Keeper)));
                 let found = exporter.find_out();
                 self.journal.end_with(step, |event| match &found {
-                    Ok(found) => event.value(found_value(found)).result(0),
+                    Ok(found) => event.value(found_value(found, keeper)).result(0),
                     Err(errno) => event.result(-errno.raw_os_error()),
                 });
                 StepResult::Found(found)
@@ -156,8 +156,10 @@ impl Run<'_> {
 
     fn slot(&self, kind: Kind, keeper: &Keeper, window: usize, address: u64) -> Event {
         let event = self.about(kind, keeper, window, address);
-        let traps = self.station.parties.slots.traps(self.station.id(window));
-        if traps { event.text("trapped") } else { event }
+        match self.station.parties.slots.backing(self.station.id(window)).word() {
+            Some(word) => event.text(word),
+            None => event,
+        }
     }
 
     fn enter(&self, window: usize, phase: Phase) -> u64 {
@@ -204,7 +206,8 @@ impl Run<'_> {
             let (what, errno) = match (state.mapping, state.slot) {
                 _ if !live => continue,
                 // The guest's own doing: its BAR lies where none may be.
-                _ if !placed => ("memory slot not restored", Errno::INVAL),
+                // The guest's own doing, and said with what was found out.
+                _ if !placed => continue,
                 (Mapping::Refused(errno), _) => ("P2P mapping not restored", errno),
                 (_, Slot::Failed(errno)) => ("memory slot not restored", errno),
                 _ => continue,
@@ -218,7 +221,13 @@ impl Run<'_> {
     }
 }
 
-/// As the journal has it: bit 0 decode, bits 8–9 the power state, bit 16 low power.
-fn found_value(found: &Found) -> u64 {
-    u64::from(found.low_power) << 16 | u64::from(found.power) << 8 | u64::from(found.decode)
+/// As the journal has it: bit 0 decode, bits 8–9 the power state, bit 16 low power, bits 24–29 BARs that
+/// decode and have no place.
+fn found_value(found: &Found, keeper: &Keeper) -> u64 {
+    let without = |(state, address): (&WindowState, &Option<u64>)| match address {
+        None if found.live() => 1 << (24 + state.window.bar),
+        None | Some(_) => 0,
+    };
+    let nowhere = keeper.windows().iter().zip(&found.addresses).map(without).fold(0, |all, bit| all | bit);
+    nowhere | u64::from(found.low_power) << 16 | u64::from(found.power) << 8 | u64::from(found.decode)
 }

@@ -19,12 +19,17 @@ use crate::outcome::PID_1_SAYS;
 use crate::topology_rules::VFIO;
 use crate::ward::{self, WardError};
 use barkeep_journal::{Actor, Event, Journal, Kind, Lane};
+use rustix::system::finit_module;
+use std::fs;
 use std::io;
 use std::panic;
 use std::path::{Path, PathBuf};
 
 /// The directory whose files come out.
 pub const OUT: &str = "/out";
+
+/// Where the module of the test importer lies, where the topology has a device for it.
+pub const IMPORTER_MODULE: &str = inside::IMPORTER;
 
 /// Whether this process is PID 1 of the emulated machine. To be asked before the command
 /// line is looked at: the kernel puts words of its own there.
@@ -43,6 +48,10 @@ enum InnerError {
     Start(PathBuf, #[source] io::Error),
     #[error("`exec` needs the program to run")]
     NoProgram,
+    #[error(
+        "the kernel does not take the importer's module: it is another kernel's, or this one has no modules; scripts/kernel --importer builds it"
+    )]
+    Module(#[source] io::Error),
     #[error("{0}: {1}")]
     Io(&'static str, #[source] io::Error),
 }
@@ -101,8 +110,19 @@ fn work(orders: &Orders, journal: &Journal) -> Result<i32, InnerError> {
     if orders.binds().any(|driver| driver == VFIO) {
         preflight::check()?;
     }
+    load_importer()?;
     let devices = ward::arrange(&orders.devices, journal)?;
     command::run(orders, &devices, journal)
+}
+
+/// Loads the test importer, where the topology has a device for it.
+fn load_importer() -> Result<(), InnerError> {
+    let module = match fs::File::open(inside::IMPORTER) {
+        Ok(module) => module,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(InnerError::Io("cannot open the importer's module", error)),
+    };
+    finit_module(&module, c"", 0).map_err(|error| InnerError::Module(error.into()))
 }
 
 fn pack_results(journal: &Journal) -> io::Result<()> {

@@ -33,6 +33,7 @@ impl<'a> Cast<'a> {
             device: device.clone(),
             release: Release::Later,
             functions_of: functions_of.map(str::to_owned),
+            unbind: false,
         });
         // Asked for, and live until it is given up.
         story.cpu_lands(self.target);

@@ -67,7 +67,7 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         if !self.has_domain(space) && !self.fits_domain(space) && self.follows(Rule::AttachUnaligned) {
-            return Err(Errno::Other(98));
+            return Err(Errno::EADDRINUSE);
         }
         if !self.has_domain(space) && !self.all_can_be_pinned(space) && self.follows(Rule::MemoryBeyond) {
             return Err(Errno::EINVAL);

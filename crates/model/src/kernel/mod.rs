@@ -7,6 +7,7 @@
 
 mod call;
 mod dma_buf;
+mod dmabuf_mmap;
 mod files;
 mod iommufd;
 mod iommufd_device;
@@ -18,7 +19,8 @@ mod vfio_pci_core;
 mod vfio_pci_dmabuf;
 
 pub use call::Call;
-pub use dma_buf::{Attachment, AttachmentId, ImporterKind, OnInvalidate, Segment};
+pub use dma_buf::{Attachment, AttachmentId, ImporterKind, OnInvalidate, Segment, Tally};
+pub use dmabuf_mmap::{BufferVma, BufferVmaId};
 pub use files::{DeviceFile, FileId, Vma, VmaId};
 pub use iommufd::{Area, Memory, Pages, PagesId, Space};
 pub use iommufd_device::Target;
@@ -28,6 +30,7 @@ pub use symmetry::Exchange;
 pub use vfio_pci_core::CpuTarget;
 pub use vfio_pci_dmabuf::{Export, ExportId, Range};
 
+use crate::abilities::Abilities;
 use crate::hardware::Hardware;
 use crate::op::{CONTEXT_OF_SPACE, PAGE, RAM_IOVA, SPACES};
 use crate::profile::Profile;
@@ -102,11 +105,13 @@ pub struct Kernel {
     functions: Vec<Function>,
     files: Slab<DeviceFile>,
     vmas: Slab<Vma>,
+    buffer_vmas: Slab<BufferVma>,
     exports: Slab<Export>,
     attachments: Slab<Attachment>,
     pages: Slab<Pages>,
     spaces: Vec<Space>,
     facts: Apart<Arc<Facts>>,
+    abilities: Apart<Abilities>,
     plant: Apart<Option<Rule>>,
     reached: Apart<RuleSet>,
 }
@@ -131,11 +136,13 @@ impl Kernel {
             functions,
             files: Slab::new(),
             vmas: Slab::new(),
+            buffer_vmas: Slab::new(),
             exports: Slab::new(),
             attachments: Slab::new(),
             pages: Slab::new(),
             spaces: CONTEXT_OF_SPACE.iter().map(|&context| Space::new(context)).collect(),
             facts,
+            abilities: Apart(Abilities::default()),
             plant: Apart(None),
             reached: Apart(RuleSet::default()),
         };
@@ -153,6 +160,19 @@ impl Kernel {
     pub fn with_planted(mut self, rule: Rule) -> Self {
         self.plant = Apart(Some(rule));
         self
+    }
+
+    /// The same kernel, able to do this much.
+    #[must_use]
+    pub fn with_abilities(mut self, able: Abilities) -> Self {
+        self.abilities = Apart(able);
+        self
+    }
+
+    /// What it can do beside what its version says.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.abilities.0
     }
 
     /// The rules that decided something so far.
@@ -202,9 +222,9 @@ impl Kernel {
     }
 
     /// How many objects of each sort there are: files, mappings of BARs, dma-bufs, attachments,
-    /// pages. What is left at the end has leaked.
+    /// pages, mappings of dma-bufs. What is left at the end has leaked.
     #[must_use]
-    pub fn census(&self) -> [usize; 5] {
+    pub fn census(&self) -> [usize; 6] {
         fn count<T>(slab: &Slab<T>) -> usize {
             slab.iter().flatten().count()
         }
@@ -214,6 +234,7 @@ impl Kernel {
             count(&self.exports),
             count(&self.attachments),
             count(&self.pages),
+            count(&self.buffer_vmas),
         ]
     }
 

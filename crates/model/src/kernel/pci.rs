@@ -145,7 +145,8 @@ impl Kernel {
             | header::COMMAND_MASTER
             | header::COMMAND_INTX_DISABLE;
         if self.device(device).virtual_function {
-            writable &= !(header::COMMAND_MEMORY | header::COMMAND_IO);
+            // A real one has no I/O bit either; the emulated ones do.
+            writable &= !header::COMMAND_MEMORY;
         }
         self.functions[device].command = value & writable;
     }
@@ -159,7 +160,7 @@ impl Kernel {
         if state == 0 {
             self.functions[device].power = 0;
             let lost = now == D3HOT && !pm.no_soft_reset;
-            if lost {
+            if lost && !self.device(device).wakes_whole {
                 // D0 uninitialized: the kernel gives the BARs back (`pci_restore_bars`), not COMMAND.
                 self.functions[device].command = 0;
             }
@@ -294,7 +295,7 @@ impl Kernel {
         if open && !self.follows(Rule::RemovedStaysLive) {
             for id in self.functions[device].exports.clone() {
                 self.set_revoked(id, true);
-                self.invalidate_mappings(id);
+                self.invalidate_mappings(id, Rule::ToldOfRevoke);
             }
         }
         Ok(0)

@@ -234,8 +234,7 @@ impl Kernel {
             }
             Section::Zap(device) => self.zap(device),
             Section::Move { device, revoked, at } => self.move_one(device, revoked, at, task),
-            // Nobody holds a mapping any more: there is nothing else to do.
-            Section::WaitForImporters(_) => {}
+            Section::WaitForImporters(export) => self.wait_for_importers(export),
             Section::ClearRevoked(export) => self.clear_revoked(export),
             Section::MoveBackIfEnabled(device) => self.move_back_if_enabled(device, task),
             Section::ConfigPiece { device, piece } => self.config_piece(device, &piece, task),

@@ -217,6 +217,9 @@ impl Kernel {
             export.device = export.device.map(|device| by.device(device));
             export.origin = by.device(export.origin);
         }
+        for vma in kernel.buffer_vmas.iter_mut().flatten() {
+            vma.export = by.export(vma.export);
+        }
         for attachment in kernel.attachments.iter_mut().flatten() {
             attachment.export = by.export(attachment.export);
         }

@@ -28,6 +28,7 @@ fn device(set: u8) -> Device {
         watched: vec![],
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
         reset_fails: false,
     }

@@ -281,7 +281,7 @@ impl Kernel {
     }
 
     /// `vfio_pci_vmf_insert_pfn`.
-    fn may_populate(&mut self, device: usize) -> Result<(), Errno> {
+    pub(super) fn may_populate(&mut self, device: usize) -> Result<(), Errno> {
         if self.functions[device].low_power && self.follows(Rule::CpuInLowPower) {
             return Err(Errno::EFAULT);
         }
@@ -395,6 +395,10 @@ impl Kernel {
     /// `pci_reset_bus`.
     pub(super) fn reset_bus(&mut self, caller: usize, task: &mut Task) {
         let members = self.members(caller);
+        // By vfio, before anything else is asked of the bus.
+        for &member in &members {
+            self.vfio_set_power_state(member, 0);
+        }
         let busy = members.iter().any(|member| self.device_locked(*member));
         if busy && self.follows(Rule::HotResetContended) {
             task.next(&[Section::BusResetDone { caller, result: Err(Errno::EAGAIN) }]);
@@ -406,7 +410,6 @@ impl Kernel {
             }
         }
         for &member in &members {
-            self.vfio_set_power_state(member, 0);
             self.functions[member].device_lock = true;
         }
         let fails = self.device(caller).bus_reset == BusReset::Fails;

@@ -206,7 +206,8 @@ impl Kernel {
         }
         if revoked {
             self.set_revoked(id, true);
-            self.invalidate_mappings(id);
+            self.zap_export(id);
+            self.invalidate_mappings(id, Rule::ToldOfRevoke);
             if self.profile().revoke_waits() {
                 task.next(&[Section::WaitForImporters(id), next]);
             } else {
@@ -217,11 +218,11 @@ impl Kernel {
             // Told first, let in afterwards: whoever maps again from the notice is refused.
             let somebody = self.is_imported(id);
             if in_order && (!somebody || self.follows(Rule::NotifiedBeforeCleared)) {
-                self.invalidate_mappings(id);
+                self.invalidate_mappings(id, Rule::ToldOfReturn);
                 task.next(&[Section::ClearRevoked(id), next]);
             } else {
                 self.clear_revoked(id);
-                self.invalidate_mappings(id);
+                self.invalidate_mappings(id, Rule::ToldOfReturn);
                 task.next(&[next]);
             }
         }
@@ -302,10 +303,15 @@ impl Kernel {
     /// # Errors
     /// EINVAL where vfio-pci's dma-bufs have no handler.
     pub fn mmap_export(&mut self) -> Result<u64, Errno> {
-        if self.profile().mmap_of_dmabuf() {
+        if self.has_dmabuf_mmap() {
             return Ok(0);
         }
         Err(self.errno(Rule::MmapOfBuffer, Errno::EINVAL))
+    }
+
+    /// Whether vfio-pci's dma-bufs have an mmap handler.
+    pub(super) fn has_dmabuf_mmap(&self) -> bool {
+        self.profile().mmap_of_dmabuf() || self.abilities().mmap
     }
 
     /// `lseek` to the end of a dma-buf.

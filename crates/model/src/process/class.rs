@@ -30,6 +30,7 @@ impl Process {
         self.add_device(&mut class, device_of(op), file.flatten());
         self.add_buffer(&mut class, buffer.flatten());
         self.add_space(&mut class, space);
+        self.add_import(&mut class, op);
         class
     }
 
@@ -66,6 +67,13 @@ impl Process {
         class.add(&[true, export.revoked, export.device.is_none(), export.ranges.len() > 1]);
     }
 
+    /// Nothing for an operation that names none: there are bits to spare only for those that do.
+    fn add_import(&self, class: &mut Class, op: &Op) {
+        let Some(attachment) = import_of(op).and_then(|import| self.attachment(import)) else { return };
+        class.add(&[true, attachment.mapped, attachment.pinned, attachment.tally().notices > 0]);
+        self.add_buffer(class, Some(attachment.export));
+    }
+
     fn add_space(&self, class: &mut Class, space: Option<u8>) {
         let Some(space) = space.and_then(super::space_of) else {
             class.add(&[false]);
@@ -74,6 +82,18 @@ impl Process {
         let used = self.kernel.functions().iter().any(|function| function.space == Some(space));
         let areas = self.kernel.spaces()[space].areas.len();
         class.add(&[true, used, areas > 1, self.kernel.has_dead(space)]);
+    }
+}
+
+/// The attachment an operation names.
+fn import_of(op: &Op) -> Option<u8> {
+    match *op {
+        Op::ImportMap { import }
+        | Op::ImportUnmap { import }
+        | Op::ImportUse { import, .. }
+        | Op::ImportPin { import, .. }
+        | Op::ImportEnd { import } => Some(import),
+        _ => None,
     }
 }
 
@@ -89,7 +109,12 @@ fn names(op: &Op) -> (Option<u8>, Option<u8>, Option<u8>) {
         | Op::SysfsReset { .. }
         | Op::ResetMethods { .. }
         | Op::Remove { .. }
-        | Op::Rescan { .. } => (None, None, None),
+        | Op::Rescan { .. }
+        | Op::ImportMap { .. }
+        | Op::ImportUnmap { .. }
+        | Op::ImportUse { .. }
+        | Op::ImportPin { .. }
+        | Op::ImportEnd { .. } => (None, None, None),
         Op::Attach { file, space } => (Some(file), None, Some(space)),
         Op::Detach { file }
         | Op::DupFile { file, .. }
@@ -112,7 +137,8 @@ fn names(op: &Op) -> (Option<u8>, Option<u8>, Option<u8>) {
         Op::DupBuffer { buffer, .. }
         | Op::SendBuffer { buffer }
         | Op::ReopenBuffer { buffer }
-        | Op::MapBuffer { buffer }
+        | Op::MapBuffer { buffer, .. }
+        | Op::Import { buffer, .. }
         | Op::BufferSize { buffer }
         | Op::CloseBuffer { buffer } => (None, Some(buffer), None),
         Op::Map { space, source: Source::Buffer(buffer), .. } => (None, Some(buffer), Some(space)),

@@ -1,6 +1,6 @@
 //! What is in the memory that BARs, RAM and the engine have; and the operations that move it.
 
-use super::{Done, Process};
+use super::{Done, Mapped, Process};
 use crate::errno::Errno;
 use crate::kernel::{Call, CpuTarget, Memory, Target, VmaId};
 use crate::op::{Op, PAGE, RAM_IOVA};
@@ -72,12 +72,22 @@ impl Process {
                 let file = self.file(file)?;
                 Self::is_empty(&self.maps, map)?;
                 let mapped = self.call(&Call::MapBar { file, bar, offset, size });
-                self.maps[usize::from(map)] = mapped.ok().map(|id| VmaId(id as usize));
+                self.maps[usize::from(map)] = mapped.ok().map(|id| Mapped::Bar(VmaId(id as usize)));
                 Some(mapped.map(|_| 0))
             }
-            Op::UnmapBar { map } => {
-                let vma = self.maps.get_mut(usize::from(map))?.take()?;
-                Some(self.call(&Call::UnmapBar { vma }))
+            Op::UnmapBar { map } => match self.maps.get_mut(usize::from(map))?.take()? {
+                Mapped::Bar(vma) => Some(self.call(&Call::UnmapBar { vma })),
+                Mapped::Buffer(vma) => {
+                    let mut task = self.kernel.unmap_export(vma);
+                    Some(self.kernel.finish(&mut task).unwrap_or(Ok(0)))
+                }
+            },
+            Op::MapBuffer { buffer, offset, size, map } => {
+                let export = self.buffer(buffer)?;
+                Self::is_empty(&self.maps, map)?;
+                let mapped = self.kernel.map_export(export, offset, size);
+                self.maps[usize::from(map)] = mapped.ok().map(Mapped::Buffer);
+                Some(mapped.map(|_| 0))
             }
             Op::CpuRead { map, offset } => {
                 let target = self.cpu(map, offset)?;
@@ -95,13 +105,24 @@ impl Process {
     }
 
     fn cpu(&mut self, map: u8, offset: u64) -> Option<Result<CpuTarget, Errno>> {
-        let vma = (*self.maps.get(usize::from(map))?)?;
-        let size = self.kernel.vma(vma)?.size.next_multiple_of(PAGE);
+        let mapped = (*self.maps.get(usize::from(map))?)?;
+        let size = match mapped {
+            Mapped::Bar(vma) => self.kernel.vma(vma)?.size,
+            Mapped::Buffer(vma) => self.kernel.buffer_vma(vma)?.size,
+        };
+        let size = size.next_multiple_of(PAGE);
         // Behind the end of the mapping there is none.
         if offset.checked_add(4).is_none_or(|end| end > size) {
             return Some(Err(Errno::EFAULT));
         }
-        Some(self.kernel.cpu_access(vma, offset))
+        Some(self.access(mapped, offset))
+    }
+
+    pub(super) fn access(&mut self, mapped: Mapped, offset: u64) -> Result<CpuTarget, Errno> {
+        match mapped {
+            Mapped::Bar(vma) => self.kernel.cpu_access(vma, offset),
+            Mapped::Buffer(vma) => self.kernel.buffer_access(vma, offset),
+        }
     }
 
     /// The engine's two DMAs. Where the first cannot read RAM the second cannot write either:

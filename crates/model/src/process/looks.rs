@@ -19,14 +19,13 @@ impl Process {
         let buffers = numbered(&self.buffers);
         let maps = numbered(&self.maps);
         let files = numbered(&self.files);
+        let imports = numbered(&self.imports);
         Seen {
             buffers: buffers.into_iter().map(|(at, id)| (at, Seen::outcome(self.attach(id)))).collect(),
-            maps: maps
-                .into_iter()
-                .map(|(at, id)| (at, Seen::outcome(self.kernel.cpu_access(id, 0))))
-                .collect(),
+            maps: maps.into_iter().map(|(at, mapped)| (at, Seen::outcome(self.access(mapped, 0)))).collect(),
             registers: files.iter().map(|&(at, id)| (at, self.registers(id))).collect(),
             words: files.iter().filter_map(|&(at, id)| Some((at, self.words(id)?))).collect(),
+            imports: imports.into_iter().map(|(at, import)| (at, self.imported(import))).collect(),
         }
     }
 

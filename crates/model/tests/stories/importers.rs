@@ -5,8 +5,12 @@ use barkeep_model::kernel::{Call, ExportId, FileId, ImporterKind, OnInvalidate, 
 use barkeep_model::{Errno, Kernel, Profile};
 use barkeep_pci::write::ConfigWrite;
 
-const GOOD: ImporterKind =
-    ImporterKind { peer2peer: true, invalidate: Some(OnInvalidate::Unmap), longest_segment: 64 << 10 };
+const GOOD: ImporterKind = ImporterKind {
+    peer2peer: true,
+    invalidate: Some(OnInvalidate::Unmap),
+    longest_segment: 64 << 10,
+    translated: false,
+};
 
 fn exported(profile: Profile) -> (Kernel, FileId, ExportId) {
     let mut kernel = Kernel::new(&hardware(), profile).expect("the machine can be");

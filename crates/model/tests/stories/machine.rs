@@ -33,6 +33,7 @@ pub fn memory() -> Device {
         watched: vec![0, 0x1000],
         engine: false,
         no_d3: false,
+        wakes_whole: false,
         extra_reset_ns: 0,
         reset_fails: false,
     }

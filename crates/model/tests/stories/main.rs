@@ -3,6 +3,7 @@
 
 mod importers;
 mod machine;
+mod mapped;
 
 use barkeep_model::{Answer, Errno, Op, Process, Rule, Subject};
 use machine::*;
@@ -189,7 +190,7 @@ fn nothing_is_left_when_everything_is_closed() {
     process.apply(&Op::CloseFile { file: 0 });
     process.apply(&Op::CloseFile { file: 1 });
     // Each space's page of RAM.
-    assert_eq!(process.kernel().census(), [0, 0, 0, 0, 3]);
+    assert_eq!(process.kernel().census(), [0, 0, 0, 0, 3, 0]);
 }
 
 /// Each planted error shows in some story, so no rule stands in the table for nothing. How the

@@ -3,6 +3,7 @@
 
 use super::hammer::Hammering;
 use super::paging::Paging;
+use super::scribble::Scribbling;
 use super::watch::Watching;
 use super::{Again, Memory};
 use crate::command::pattern_word;
@@ -43,6 +44,8 @@ pub(super) enum Work {
     Sleep(u64),
     Hammer(Box<Hammering>),
     Watch(Box<Watching>),
+    /// Looks at its table in memory before it begins: whether it can is not known before.
+    Scribble(Box<Scribbling>),
 }
 
 /// A walk through `u32` words.
@@ -128,6 +131,7 @@ impl Work {
             Command::Sleep { ns } => Self::Sleep(ns),
             Command::Hammer { .. } => Self::Hammer(Box::new(Hammering::new(command, paging)?)),
             Command::Watch { .. } => Self::Watch(Box::new(Watching::new(command, paging)?)),
+            Command::Scribble { .. } => Self::Scribble(Box::new(Scribbling::new(command, paging)?)),
             Command::Halt => Self::Done(Ok(Reply::Done)),
             Command::Trap => {
                 const INVALID_OPCODE: u64 = 6;
@@ -191,6 +195,7 @@ impl Work {
             Self::Sleep(ns) => Progress::Sleeps(std::mem::take(ns)),
             Self::Hammer(hammering) => hammering.step(memory)?,
             Self::Watch(watching) => watching.step(memory)?,
+            Self::Scribble(scribbling) => scribbling.step(memory)?,
         })
     }
 }

@@ -3,18 +3,16 @@
 use super::nothing;
 use crate::buffer::{Buffer, Origin};
 use crate::device_file;
-use crate::hands::{Done, Hands};
+use crate::hands::{CpuMap, Done, Hands, Mapped};
 use crate::sys::memory::Mapping;
 use crate::sys::vfio;
 use barkeep_model::Source;
-use barkeep_model::op::PAGE;
 
 impl Hands {
     pub(super) fn export(&mut self, file: u8, request: &vfio::Request<'_>, buffer: u8) -> Done {
         let file = self.files.get(file)?;
         let place = self.buffers.empty(buffer)?;
-        let offset = request.ranges.first().map_or(0, |(offset, _)| *offset);
-        let origin = Origin { device: file.device, bar: request.region as u8, offset };
+        let origin = Origin { device: file.device, bar: request.region as u8, ranges: request.ranges.into() };
         Some(vfio::export(&file.file, request).map(|exported| {
             *place = Some(Buffer::new(origin, exported));
             0
@@ -32,7 +30,7 @@ impl Hands {
 
     pub(super) fn send_buffer(&mut self, buffer: u8) -> Done {
         let buffer = self.buffers.get(buffer)?;
-        Some(nothing(self.buffer_post.send(buffer.file(), buffer.origin)))
+        Some(nothing(self.buffer_post.send(buffer.file(), buffer.origin.clone())))
     }
 
     pub(super) fn receive_buffer(&mut self, to: u8) -> Done {
@@ -47,8 +45,14 @@ impl Hands {
         Some(device_file::reopen(self.buffers.get(buffer)?.file()).map(|_| 0))
     }
 
-    pub(super) fn map_buffer(&self, buffer: u8) -> Done {
-        Some(Mapping::new(self.buffers.get(buffer)?.file(), 0, PAGE).map(|_| 0))
+    pub(super) fn map_buffer(&mut self, buffer: u8, (offset, size): (u64, u64), map: u8) -> Done {
+        let buffer = self.buffers.get(buffer)?;
+        let origin = buffer.origin.clone();
+        let place = self.maps.empty(map)?;
+        Some(Mapping::new(buffer.file(), offset, size).map(|mapping| {
+            *place = Some(CpuMap { of: Mapped::Buffer { origin, offset }, mapping });
+            0
+        }))
     }
 
     pub(super) fn map(&mut self, space: u8, source: Source, (start, length): (u64, u64), iova: u64) -> Done {
@@ -56,7 +60,7 @@ impl Hands {
         let (file, origin) = match source {
             Source::Buffer(buffer) => {
                 let buffer = self.buffers.get(buffer)?;
-                (buffer.file(), Some(buffer.origin))
+                (buffer.file(), Some(buffer.origin.clone()))
             }
             Source::Foreign => (&self.foreign, None),
             Source::Memory => (&self.memory, None),

@@ -2,7 +2,7 @@
 
 use super::nothing;
 use crate::device_file::{self, DeviceFile};
-use crate::hands::{BarMap, Done, Hands};
+use crate::hands::{CpuMap, Done, Hands, Mapped};
 use crate::presence::look_until;
 use crate::sys::vfio::{self, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY};
 use barkeep_model::Errno;
@@ -85,7 +85,7 @@ impl Hands {
         let device = file.device;
         let place = self.maps.empty(map)?;
         Some(file.map(bar, offset, size).map(|mapping| {
-            *place = Some(BarMap { device, bar, offset, mapping });
+            *place = Some(CpuMap { of: Mapped::Bar { device, bar, offset }, mapping });
             0
         }))
     }
@@ -93,7 +93,14 @@ impl Hands {
     pub(super) fn cpu_write(&mut self, map: u8, offset: u64, value: u32) -> Done {
         let map = self.maps.get(map)?;
         let written = map.mapping.write(offset, value);
-        self.marks.written(map.device, map.bar, map.offset.wrapping_add(offset));
+        match &map.of {
+            Mapped::Bar { device, bar, offset: start } => {
+                self.marks.written(*device, *bar, start.wrapping_add(offset));
+            }
+            Mapped::Buffer { origin, offset: start } => {
+                self.marks.written_in(origin, start.wrapping_add(offset));
+            }
+        }
         Some(nothing(written))
     }
 }

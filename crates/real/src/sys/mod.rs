@@ -1,6 +1,8 @@
 //! The system calls that have no safe form, one safe function for each.
 #![allow(unsafe_code, reason = "ioctl, mmap and an access that may be SIGBUS have no safe form")]
 
+pub(crate) mod fence;
+pub(crate) mod importer;
 pub(crate) mod iommufd;
 pub(crate) mod memory;
 mod touch;

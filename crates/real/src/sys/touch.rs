@@ -1,4 +1,4 @@
-//! A CPU's access of 4 bytes that ends in an answer where the kernel sends SIGBUS.
+//! A CPU's access of 4 bytes, or a write of 8, that ends in an answer where the kernel sends SIGBUS.
 //!
 //! The kernel's own copies (a `read` or `write` with the BAR as its buffer) would answer EFAULT
 //! without a handler, but they move 4 bytes one by one, which registers do not stand; and an
@@ -23,6 +23,10 @@ global_asm!(
     "    mov dword ptr [rdi], esi",
     "    xor eax, eax",
     "    ret",
+    "barkeep_touch_write_wide:",
+    "    mov qword ptr [rdi], rsi",
+    "    xor eax, eax",
+    "    ret",
     "barkeep_touch_failed:",
     "    mov eax, 1",
     "    ret",
@@ -32,6 +36,7 @@ global_asm!(
 unsafe extern "C" {
     fn barkeep_touch_read(address: usize, value: *mut u32) -> u32;
     fn barkeep_touch_write(address: usize, value: u32) -> u32;
+    fn barkeep_touch_write_wide(address: usize, value: u64) -> u32;
     fn barkeep_touch_failed();
 }
 
@@ -62,6 +67,19 @@ pub(super) unsafe fn write(address: usize, value: u32) -> Result<(), Errno> {
     }
 }
 
+/// Writes 8 bytes at once, as a register of 64 bits wants it.
+///
+/// # Safety
+/// `address` to `address + 8` is mapped, writeable, and no memory Rust knows of.
+pub(super) unsafe fn write_wide(address: usize, value: u64) -> Result<(), Errno> {
+    watch()?;
+    // SAFETY: as in `read`.
+    match unsafe { barkeep_touch_write_wide(address, value) } {
+        0 => Ok(()),
+        _ => Err(Errno::EFAULT),
+    }
+}
+
 /// Has SIGBUS come to [`on_bus_error`], once for the process.
 fn watch() -> Result<(), Errno> {
     static WATCHED: OnceLock<Result<(), Errno>> = OnceLock::new();
@@ -70,10 +88,14 @@ fn watch() -> Result<(), Errno> {
     })
 }
 
-/// Goes on at `barkeep_touch_failed` if one of the two accesses was it; they are the first
+/// Goes on at `barkeep_touch_failed` if one of the three accesses was it; they are the first
 /// instruction of their function, so nothing of a frame is to be undone.
 extern "C" fn on_bus_error(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
-    let accesses = [barkeep_touch_read as *const () as i64, barkeep_touch_write as *const () as i64];
+    let accesses = [
+        barkeep_touch_read as *const () as i64,
+        barkeep_touch_write as *const () as i64,
+        barkeep_touch_write_wide as *const () as i64,
+    ];
     // SAFETY: with SA_SIGINFO the kernel passes a `ucontext_t` that is the handler's alone.
     let registers = unsafe { &mut (*context.cast::<ucontext_t>()).uc_mcontext.gregs };
     let at = &mut registers[REG_RIP as usize];
@@ -102,10 +124,13 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(mapping.read(0x1000), Err(Errno::EFAULT));
             assert_eq!(mapping.write(0x1ffc, 1), Err(Errno::EFAULT));
+            assert_eq!(mapping.write_wide(0x1ff8, 1), Err(Errno::EFAULT));
         }
         mapping.write(0xffc, 0x1234_5678).unwrap();
         assert_eq!(mapping.read(0xffc), Ok(0x1234_5678));
         assert_eq!(mapping.read(0xffa), Ok(0x5678_0000));
+        mapping.write_wide(0xff8, 0x1122_3344_5566_7788).unwrap();
+        assert_eq!((mapping.read(0xff8), mapping.read(0xffc)), (Ok(0x5566_7788), Ok(0x1122_3344)));
         ftruncate(&file, 0x2000).unwrap();
         assert_eq!(mapping.read(0x1000), Ok(0));
     }

@@ -1,6 +1,6 @@
 //! What each deed is, done.
 
-use super::{Act, Step};
+use super::{Act, Step, Told};
 use crate::language::Unseen;
 use crate::unseen;
 use crate::world::World;
@@ -40,6 +40,7 @@ impl Act {
                 return Some((format!("attach {place}").into(), attach.carry_out(world)));
             }
             Self::Second(step) => second(step, world),
+            Self::Importer(told) => importer(told, world),
             Self::DeviceReset(device) => ("device reset", board.reset(device)),
             Self::HotReset(device) => ("hot reset", board.hot_reset(device)),
             Self::LowPower(device, which) => (low_power(which), board.low_power(device, which)),
@@ -61,6 +62,18 @@ fn second(step: Step, world: &dyn World) -> (&'static str, Result<(), Errno>) {
         Step::Unmap => ("unmap", board.second_unmap()),
         Step::Drop => ("drop", board.second_drop()),
         Step::End(how) => ("end of the second process", board.end_second(how)),
+    }
+}
+
+fn importer(told: Told, world: &dyn World) -> (&'static str, Result<(), Errno>) {
+    let board = world.board();
+    match told {
+        Told::Map => ("the importer's map", board.importer_map()),
+        Told::Use => ("the importer's use", board.importer_use()),
+        Told::Unmap => ("the importer's unmap", board.importer_unmap()),
+        Told::Pin => ("the importer's pin", board.importer_pin()),
+        Told::Unpin => ("the importer's unpin", board.importer_unpin()),
+        Told::Detach => ("the importer's detach", board.detach_importer()),
     }
 }
 

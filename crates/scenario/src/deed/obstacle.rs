@@ -34,9 +34,9 @@ impl Deed {
             | Act::SysfsReset(_)
             | Act::Unseen(..)
             | Act::UnseenUnmap { .. } => self.on.map_or(Obstacle::Nothing, Obstacle::Call),
-            // It is there to see what an importer is told in the middle; and what a second process does
-            // is somebody else's, and waits for nobody here.
-            Act::Attach { .. } | Act::Second(_) => Obstacle::Nothing,
+            // It is there to see what an importer is told in the middle; and what a second process or an
+            // importing device does is somebody else's, and waits for nobody here.
+            Act::Attach { .. } | Act::Second(_) | Act::Importer(_) => Obstacle::Nothing,
         }
     }
 }

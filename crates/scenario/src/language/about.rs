@@ -1,6 +1,6 @@
 //! What an action names: devices, places, vCPUs, times.
 
-use super::{Action, Place, Register, Second, Unseen};
+use super::{Action, Importing, Place, Register, Second, Unseen};
 use crate::draw::Draw;
 use crate::units::Lapse;
 use barkeep_pci::header;
@@ -21,7 +21,7 @@ impl Action {
         match self {
             Self::ResetMethods { device, .. } | Self::SysfsReset { device, .. } => Some(device),
             Self::Remove { functions_of, .. } => functions_of.as_deref(),
-            Self::Second { engine, .. } => engine.as_deref(),
+            Self::Second { engine, .. } | Self::Importer { engine, .. } => engine.as_deref(),
             _ => None,
         }
     }
@@ -35,7 +35,7 @@ impl Action {
             | Self::DmaPrepare { to, .. }
             | Self::DmaStart { to, .. } => Some(to),
             Self::Verify { at, .. } | Self::Hammer { at, .. } | Self::Watch { at, .. } => Some(at),
-            Self::Second { of, .. } => of.as_ref(),
+            Self::Second { of, .. } | Self::Importer { of, .. } => of.as_ref(),
             Self::DmaFinish { .. }
             | Self::Flr { .. }
             | Self::AfFlr { .. }
@@ -62,6 +62,7 @@ impl Action {
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::HammerStop { .. }
+            | Self::Scribble { .. }
             | Self::Watched { .. }
             | Self::Linger { .. }
             | Self::Sleep { .. }
@@ -120,6 +121,7 @@ impl Action {
             | Self::Attach { .. }
             | Self::Hammer { .. }
             | Self::HammerStop { .. }
+            | Self::Scribble { .. }
             | Self::Watch { .. }
             | Self::Watched { .. }
             | Self::Linger { .. }
@@ -129,6 +131,7 @@ impl Action {
             | Self::Join
             | Self::Reboot
             | Self::Second { .. }
+            | Self::Importer { .. }
             | Self::KillVmm
             | Self::Repeat { .. } => None,
         }
@@ -179,12 +182,14 @@ impl Action {
             | Self::Hold { .. }
             | Self::LetGo { .. }
             | Self::Second { .. }
+            | Self::Importer { .. }
             | Self::KillVmm
             | Self::SignalError { .. }
             | Self::Suspect { .. }
             | Self::Attach { .. }
             | Self::Hammer { .. }
             | Self::HammerStop { .. }
+            | Self::Scribble { .. }
             | Self::Watch { .. }
             | Self::Watched { .. }
             | Self::Linger { .. }
@@ -205,7 +210,7 @@ impl Action {
         }
     }
 
-    /// The vCPU it needs; the first one does what needs any.
+    /// The vCPU it needs, the last one of several; the first one does what needs any.
     pub(crate) fn vcpu(&self) -> Option<usize> {
         match self {
             Self::Fill { vcpu, .. }
@@ -223,11 +228,15 @@ impl Action {
             | Self::Watched { vcpu, .. }
             | Self::Sleep { vcpu, .. }
             | Self::Idle { vcpu, .. } => Some(*vcpu),
+            Self::Scribble { vcpus, .. } => Some(vcpus.saturating_sub(1)),
             Self::Dma { .. }
             | Self::DmaPrepare { .. }
             | Self::DmaStart { .. }
             | Self::DmaFinish { .. }
-            | Self::Second { what: Second::Dma | Second::DmaStart | Second::DmaFinish, .. } => Some(0),
+            | Self::Second { what: Second::Dma | Second::DmaStart | Second::DmaFinish, .. }
+            | Self::Importer { what: Importing::Dma | Importing::DmaStart | Importing::DmaFinish, .. } => {
+                Some(0)
+            }
             Self::DeviceReset { .. }
             | Self::HotReset { .. }
             | Self::LowPowerEntry { .. }
@@ -241,6 +250,7 @@ impl Action {
             | Self::Hold { .. }
             | Self::LetGo { .. }
             | Self::Second { .. }
+            | Self::Importer { .. }
             | Self::KillVmm
             | Self::SignalError { .. }
             | Self::Unseen { .. }
@@ -283,6 +293,7 @@ impl Action {
             Self::Attach { after: time, .. }
             | Self::Meanwhile { after: time, .. }
             | Self::Hammer { pause: time, .. }
+            | Self::Importer { hold: time, .. }
             | Self::Linger { time }
             | Self::Sleep { time, .. }
             | Self::Idle { time, .. } => Some(*time),
@@ -295,6 +306,7 @@ impl Action {
             Self::Attach { after: time, .. }
             | Self::Meanwhile { after: time, .. }
             | Self::Hammer { pause: time, .. }
+            | Self::Importer { hold: time, .. }
             | Self::Linger { time }
             | Self::Sleep { time, .. }
             | Self::Idle { time, .. } => Some(time),

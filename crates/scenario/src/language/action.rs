@@ -1,7 +1,9 @@
 //! The actions.
 
 use super::is_default;
-use super::words::{Content, Fate, Hold, Place, Purpose, Register, Release, Second, Sight, Unseen};
+use super::words::{
+    Content, Fate, Hold, Importing, Place, Purpose, Register, Release, Second, Sight, Unseen,
+};
 use crate::units::Lapse;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +165,8 @@ pub enum Action {
         release: Release,
         #[serde(default, rename = "functions-of", skip_serializing_if = "is_default")]
         functions_of: Option<String>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        unbind: bool,
     },
     /// The VMM gives up a device that the kernel asks for.
     Release { device: String },
@@ -207,6 +211,18 @@ pub enum Action {
         #[serde(default = "ok")]
         expect: String,
     },
+    /// A device beside the VM, whose driver imports a window.
+    Importer {
+        what: Importing,
+        #[serde(default, skip_serializing_if = "is_default")]
+        of: Option<Place>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        engine: Option<String>,
+        #[serde(default, skip_serializing_if = "is_default")]
+        hold: Lapse,
+        #[serde(default = "ok")]
+        expect: String,
+    },
     /// The VMM's process is ended by SIGKILL.
     KillVmm,
     /// The kernel is made to signal the device's error interrupt.
@@ -248,6 +264,12 @@ pub enum Action {
     HammerStop {
         #[serde(default, skip_serializing_if = "is_default")]
         answered: u64,
+    },
+    /// Several vCPUs read and write the VM's config space and MSI-X tables at random.
+    Scribble {
+        #[serde(default = "second")]
+        vcpus: usize,
+        accesses: u64,
     },
     /// A vCPU waits for the outage of a window and reads inside it.
     Watch {

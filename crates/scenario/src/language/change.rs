@@ -8,7 +8,10 @@ impl Scenario {
     /// The vCPUs it needs, each once, in their order.
     pub fn vcpus(&self) -> Vec<usize> {
         let mut used = Vec::new();
-        self.for_each(&mut |action| used.extend(action.vcpu()));
+        self.for_each(&mut |action| match action {
+            Action::Scribble { vcpus, .. } => used.extend(0..*vcpus),
+            action => used.extend(action.vcpu()),
+        });
         used.sort_unstable();
         used.dedup();
         used
@@ -109,12 +112,14 @@ impl Action {
             | Self::Hold { .. }
             | Self::LetGo { .. }
             | Self::Second { .. }
+            | Self::Importer { .. }
             | Self::KillVmm
             | Self::SignalError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::Attach { .. }
             | Self::HammerStop { .. }
+            | Self::Scribble { .. }
             | Self::Linger { .. }
             | Self::Join
             | Self::Reboot => {}

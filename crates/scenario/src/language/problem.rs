@@ -1,6 +1,11 @@
 //! What may be wrong with an action, as far as words tell.
 
-use super::{Action, Hold, Place, Second, Unseen};
+use super::{Action, Hold, Importing, Place, Second, Unseen};
+use crate::units::Lapse;
+use std::time::Duration;
+
+/// The longest that the test importer holds on to a mapping (`BKI_MAX_HOLD_MS`).
+const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
 impl Action {
     /// What is wrong with it in a guest of so many vCPUs.
@@ -11,8 +16,11 @@ impl Action {
         if self.place().is_some_and(|place| place.moved_from) && self.needs_a_window() {
             return Some(format!("`{self}`: no window is where a BAR was"));
         }
+        if let Self::Remove { functions_of: Some(_), unbind: true, .. } = self {
+            return Some(format!("`{self}`: it is one or the other"));
+        }
         let bad = self.bad_number().or_else(|| self.bad_unmap()).or_else(|| self.bad_meanwhile());
-        bad.or_else(|| self.bad_hold()).or_else(|| self.bad_second())
+        bad.or_else(|| self.bad_hold()).or_else(|| self.bad_second()).or_else(|| self.bad_importer())
     }
 
     /// What needs a vCPU or looks at several things in turn is part of the list alone.
@@ -30,6 +38,16 @@ impl Action {
             | Self::LetGo { .. }
             | Self::Second {
                 what: Second::Import | Second::Unmap | Second::Drop | Second::End | Second::Kill,
+                ..
+            }
+            | Self::Importer {
+                what:
+                    Importing::Map
+                    | Importing::Use
+                    | Importing::Unmap
+                    | Importing::Pin
+                    | Importing::Unpin
+                    | Importing::Detach,
                 ..
             }
             | Self::KillVmm
@@ -56,8 +74,10 @@ impl Action {
             | Self::Removed { .. }
             | Self::ResetMethods { .. }
             | Self::Second { .. }
+            | Self::Importer { .. }
             | Self::Hammer { .. }
             | Self::HammerStop { .. }
+            | Self::Scribble { .. }
             | Self::Watch { .. }
             | Self::Watched { .. }
             | Self::Linger { .. }
@@ -85,7 +105,6 @@ impl Action {
     }
 
     fn bad_second(&self) -> Option<String> {
-        const FATES: [&str; 5] = ["lands", "faults", "lost", "either", "any"];
         let Self::Second { what, of, engine, expect } = self else { return None };
         let starts = *what == Second::Start;
         if starts != of.is_some() {
@@ -95,18 +114,47 @@ impl Action {
         if engine.is_some() && !starts {
             return Some(format!("`{self}`: only `start` takes an `engine`"));
         }
-        let fate = FATES.contains(&expect.as_str());
-        match what {
-            Second::Dma | Second::DmaFinish if !fate => {
-                Some(format!("`{self}`: `expect` is one of {}", FATES.join(", ")))
-            }
-            Second::Dma | Second::DmaFinish => None,
-            _ => (fate && expect != "any").then(|| format!("`{self}`: `expect` is ok, any, or an errno")),
+        self.bad_expectation(expect, matches!(what, Second::Dma | Second::DmaFinish))
+    }
+
+    fn bad_importer(&self) -> Option<String> {
+        let Self::Importer { what, of, engine, hold, expect } = self else { return None };
+        let attaches = *what == Importing::Attach;
+        let wrong = if attaches && of.is_none() {
+            "`of` which window?"
+        } else if attaches && engine.is_none() {
+            "which `engine`?"
+        } else if !attaches && (of.is_some() || engine.is_some() || *hold != Lapse::default()) {
+            "only `attach` takes an `of`, an `engine` and a `hold`"
+        } else if hold.longest() > LONGEST_HOLD {
+            "a `hold` is 60s at the most"
+        } else if hold.longest().subsec_nanos() % 1_000_000 != 0 {
+            "a `hold` is whole milliseconds"
+        } else {
+            return self.bad_expectation(expect, matches!(what, Importing::Dma | Importing::DmaFinish));
+        };
+        Some(format!("`{self}`: {wrong}"))
+    }
+
+    /// What is expected of a DMA is a fate, and of all else an errno.
+    fn bad_expectation(&self, expect: &str, of_dma: bool) -> Option<String> {
+        const FATES: [&str; 5] = ["lands", "faults", "lost", "either", "any"];
+        match (of_dma, FATES.contains(&expect)) {
+            (true, false) => Some(format!("`{self}`: `expect` is one of {}", FATES.join(", "))),
+            (false, true) if expect != "any" => Some(format!("`{self}`: `expect` is ok, any, or an errno")),
+            (true, true) | (false, _) => None,
         }
     }
 
     fn needs_a_window(&self) -> bool {
-        matches!(self, Self::Attach { .. } | Self::Hammer { .. } | Self::Watch { .. } | Self::Second { .. })
+        matches!(
+            self,
+            Self::Attach { .. }
+                | Self::Hammer { .. }
+                | Self::Watch { .. }
+                | Self::Second { .. }
+                | Self::Importer { .. }
+        )
     }
 
     fn bad_number(&self) -> Option<String> {
@@ -116,9 +164,10 @@ impl Action {
                 (*size, 4, 4096, 4, "size")
             }
             Self::Hammer { at, .. } => (at.offset, 0, u64::MAX, 4096, "offset"),
-            Self::Watch { at, .. } | Self::Second { of: Some(at), .. } => {
-                (at.offset, 0, u64::MAX, 4, "offset")
-            }
+            Self::Watch { at, .. }
+            | Self::Second { of: Some(at), .. }
+            | Self::Importer { of: Some(at), .. } => (at.offset, 0, u64::MAX, 4, "offset"),
+            Self::Scribble { vcpus, .. } => (*vcpus as u64, 1, 64, 1, "number of vCPUs"),
             Self::BarMove { bar, .. } => (u64::from(*bar), 0, 5, 1, "number of the BAR"),
             _ => return None,
         };

@@ -1,6 +1,6 @@
 //! An action in a few words, as the journal and the timeline show it.
 
-use super::{Action, Content, Fate, Hold, Purpose, Release, Second, Sight};
+use super::{Action, Content, Fate, Hold, Importing, Purpose, Release, Second, Sight};
 use crate::units::told;
 use std::fmt;
 use std::time::Duration;
@@ -44,12 +44,13 @@ impl fmt::Display for Action {
             Self::LowPowerEntry { device, wakes: true, .. } => write!(f, "low power {device} until it wakes"),
             Self::LowPowerExit { device, .. } => write!(f, "out of low power {device}"),
             Self::Close { device } => write!(f, "close {device}"),
-            Self::Remove { device, release, functions_of } => {
+            Self::Remove { device, release, functions_of, unbind } => {
                 let when = match release {
                     Release::AtOnce => "released at once",
                     Release::Later => "kept for now",
                 };
                 match functions_of {
+                    None if *unbind => write!(f, "unbind {device}, {when}"),
                     None => write!(f, "remove {device}, {when}"),
                     Some(physical) => write!(f, "remove {device} with {physical}'s functions, {when}"),
                 }
@@ -78,6 +79,19 @@ impl fmt::Display for Action {
                     None => Ok(()),
                 }
             }
+            Self::Importer { what, of, engine, hold, expect: _ } => {
+                match engine {
+                    Some(engine) => write!(f, "the importer {engine} {}", importing(*what))?,
+                    None => write!(f, "the importer {}", importing(*what))?,
+                }
+                if let Some(of) = of {
+                    write!(f, " to {of}")?;
+                }
+                match hold.longest() {
+                    Duration::ZERO => Ok(()),
+                    hold => write!(f, " and lets go {} late", told(hold)),
+                }
+            }
             Self::KillVmm => write!(f, "the VMM is killed"),
             Self::SignalError { device, .. } => write!(f, "error interrupt of {device}"),
             Self::Unseen { device, what, bar: None, .. } => write!(f, "unseen by the VMM: {what:?} {device}"),
@@ -101,6 +115,9 @@ impl fmt::Display for Action {
                 }
             }
             Self::HammerStop { .. } => write!(f, "hammering ends"),
+            Self::Scribble { vcpus, accesses } => {
+                write!(f, "{accesses} random accesses to config space by {vcpus} vCPUs")
+            }
             Self::Watch { at, vcpu, engine: None } => write!(f, "watch {at} on vCPU {vcpu}"),
             Self::Watch { at, vcpu, engine: Some(engine) } => {
                 write!(f, "watch {at} on vCPU {vcpu} to start {engine}")
@@ -157,6 +174,21 @@ fn second(what: Second) -> &'static str {
         Second::DmaFinish => "has its DMA looked at",
         Second::End => "exits",
         Second::Kill => "is killed",
+    }
+}
+
+fn importing(what: Importing) -> &'static str {
+    match what {
+        Importing::Attach => "attaches",
+        Importing::Map => "maps",
+        Importing::Use => "uses the window",
+        Importing::Unmap => "unmaps",
+        Importing::Pin => "pins",
+        Importing::Unpin => "unpins",
+        Importing::Dma => "does a DMA",
+        Importing::DmaStart => "has a DMA in flight",
+        Importing::DmaFinish => "has its DMA looked at",
+        Importing::Detach => "detaches",
     }
 }
 

@@ -176,6 +176,32 @@ pub enum Second {
     Kill,
 }
 
+/// What an importing device's driver is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Importing {
+    /// To attach to the dma-buf of a window.
+    Attach,
+    /// To map it.
+    Map,
+    /// To use it as a memory region is used: to map it where it is not mapped.
+    Use,
+    /// To unmap it.
+    Unmap,
+    /// To pin it.
+    Pin,
+    /// To unpin it.
+    Unpin,
+    /// Its device writes to the window by the address that was had last, and what became of it is looked at.
+    Dma,
+    /// The same, only commanded.
+    DmaStart,
+    /// What became of it.
+    DmaFinish,
+    /// To detach, mapped or not.
+    Detach,
+}
+
 /// What a sleep is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

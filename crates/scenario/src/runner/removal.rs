@@ -25,6 +25,8 @@ pub(super) struct Removal<'scope> {
     device: DeviceRef,
     /// With it go all other virtual functions of a physical one.
     with_others: bool,
+    /// It stays in the machine, without a driver.
+    unbind: bool,
     doing: Doing<'scope>,
 }
 
@@ -40,18 +42,21 @@ struct Write {
     device: DeviceAddress,
     /// Whose virtual functions are all taken away, rather than the device alone.
     functions_of: Option<DeviceAddress>,
+    unbind: bool,
 }
 
 impl Write {
     fn carry_out(self) -> Result<(), Errno> {
-        let Self { administrator, journal, device, functions_of } = self;
+        let Self { administrator, journal, device, functions_of, unbind } = self;
         let (on, text) = match functions_of {
+            None if unbind => (device, "unbind"),
             None => (device, "remove"),
             Some(physical) => (physical, "sriov_numvfs=0"),
         };
         let event = Event::new(Kind::Administer, Actor::Observer).device(on);
         let step = journal.begin(event.trigger(Trigger::Remove).text(text));
         let result = match functions_of {
+            None if unbind => administrator.unbind(device),
             None => administrator.remove(device),
             Some(physical) => administrator.virtual_functions(physical, 0),
         };
@@ -67,6 +72,7 @@ impl Runner<'_, '_> {
         name: &str,
         release: Release,
         functions_of: Option<&str>,
+        unbind: bool,
     ) -> Result<bool, RunError> {
         let (device, board) = (self.device(name)?, self.world.board());
         let functions_of = functions_of.map(|physical| self.host_address(physical)).transpose()?;
@@ -83,6 +89,7 @@ impl Runner<'_, '_> {
             journal: board.journal().clone(),
             device: device.address,
             functions_of,
+            unbind,
         };
         let doing = match self.world.time() {
             Time::Flows => Doing::Thread(self.scope.spawn(move || write.carry_out())),
@@ -93,7 +100,7 @@ impl Runner<'_, '_> {
                 Doing::Over(result)
             }
         };
-        self.removals.push(Removal { device, with_others: functions_of.is_some(), doing });
+        self.removals.push(Removal { device, with_others: functions_of.is_some(), unbind, doing });
         let asked = self.within(TURNS_TO_REQUEST, |runner| {
             runner.world.board().requests(device.index) > before
                 || runner.removals.last().is_some_and(|removal| removal.doing.is_over())
@@ -121,18 +128,22 @@ impl Runner<'_, '_> {
         if !over {
             return Ok(self.expectation(&format!("the removal of {name} comes to its end"), false));
         }
-        let Removal { device: first, with_others, doing } = self.removals.remove(place);
+        let Removal { device: first, with_others, unbind, doing } = self.removals.remove(place);
         let result = doing.join();
         // To be asked again for the others that went with it.
-        self.removals.push(Removal { device: first, with_others, doing: Doing::Over(result) });
+        self.removals.push(Removal { device: first, with_others, unbind, doing: Doing::Over(result) });
         let ended = self.expect_errno("removal", "ok", result);
-        let there = self.world.board().administrator().is_there(device.address);
-        Ok(self.expectation(&format!("{name} is no longer in the machine"), !there) && ended)
+        let administrator = self.world.board().administrator();
+        let (what, there) = match unbind {
+            true => ("has a driver", administrator.is_bound(device.address)),
+            false => ("is in the machine", administrator.is_there(device.address)),
+        };
+        Ok(self.expectation(&format!("{name} no longer {what}"), !there) && ended)
     }
 
     /// Removals nobody has waited for: whatever keeps them from their end is given up.
     pub(super) fn end_removals(&mut self) {
-        for Removal { device, with_others: _, doing } in std::mem::take(&mut self.removals) {
+        for Removal { device, with_others: _, unbind: _, doing } in std::mem::take(&mut self.removals) {
             if !doing.is_over() {
                 self.world.board().let_go(device.index, None, None);
                 self.world.board().release(device.index);

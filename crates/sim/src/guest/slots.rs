@@ -1,7 +1,7 @@
 //! Memory slots: as KVM's, over whatever a window's memory is.
 
 use crate::host::SimHost;
-use barkeep_export::{Errno, Importer, WindowId};
+use barkeep_export::{Backing, Errno, Importer, WindowId};
 use barkeep_model::kernel::VmaId;
 use barkeep_planted::{Fault, is_planted};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ impl WindowMemory for Mapping {
     }
 }
 
-struct Backing {
+struct Behind {
     /// `None`: the window is no memory.
     memory: Option<Arc<dyn WindowMemory>>,
     size: u64,
@@ -53,7 +53,7 @@ struct Backing {
 /// The memory slots of a VM.
 pub struct Slots {
     ram: Vec<Range<u64>>,
-    backings: RwLock<BTreeMap<WindowId, Backing>>,
+    backings: RwLock<BTreeMap<WindowId, Behind>>,
     changes: AtomicU64,
 }
 
@@ -68,15 +68,15 @@ impl Slots {
 
     /// Names the memory of a window of `size` bytes.
     pub fn add_window(&self, window: WindowId, memory: Arc<dyn WindowMemory>, size: u64) {
-        self.add(window, Backing { memory: Some(memory), size, address: None });
+        self.add(window, Behind { memory: Some(memory), size, address: None });
     }
 
     /// Names a window of `size` bytes that is no memory: every access is an MMIO exit.
     pub fn add_trapped(&self, window: WindowId, size: u64) {
-        self.add(window, Backing { memory: None, size, address: None });
+        self.add(window, Behind { memory: None, size, address: None });
     }
 
-    fn add(&self, window: WindowId, backing: Backing) {
+    fn add(&self, window: WindowId, backing: Behind) {
         self.backings.write().unwrap_or_else(PoisonError::into_inner).insert(window, backing);
     }
 
@@ -131,9 +131,12 @@ impl Importer for Slots {
         Ok(backing.size)
     }
 
-    fn traps(&self, window: WindowId) -> bool {
+    fn backing(&self, window: WindowId) -> Backing {
         let backings = self.backings.read().unwrap_or_else(PoisonError::into_inner);
-        backings.get(&window).is_some_and(|backing| backing.memory.is_none())
+        match backings.get(&window).is_some_and(|backing| backing.memory.is_none()) {
+            true => Backing::Trapped,
+            false => Backing::Memory,
+        }
     }
 }
 

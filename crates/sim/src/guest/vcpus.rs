@@ -282,16 +282,28 @@ impl Access<'_> {
     /// An exit of its own, unless what it asks for would have to wait: config writes for an
     /// event of the device, and everything for a call that is no event of the driver's.
     fn exit(&mut self, address: u64, writes: bool) -> Result<(), Again> {
-        self.outcome(Ok(()))?;
         let bus = &self.guest.bus;
         let config = bus.config_device(address);
+        self.exit_to(config, config.or_else(|| bus.bar_device(address)), writes)
+    }
+
+    /// The same for a port.
+    fn port_exit(&mut self, port: u16, writes: bool) -> Result<(), Again> {
+        self.begin()?;
+        let config = self.guest.bus.config_device_at_port(port);
+        self.exit_to(config, config, writes)
+    }
+
+    /// `config` is the device whose config space is accessed, `device` the one that anything of is.
+    fn exit_to(&mut self, config: Option<u16>, device: Option<u16>, writes: bool) -> Result<(), Again> {
+        self.outcome(Ok(()))?;
         if let Some(device) = config.filter(|_| writes)
             && !self.guest.over(Hold::Of(device))
         {
             return Err(self.held(Hold::Of(device)));
         }
         let board = &self.guest.board;
-        if let Some(device) = config.or_else(|| bus.bar_device(address))
+        if let Some(device) = device
             && !board.driver().busy(device)
             && self.timeline.locked(board.function(device).address())
         {
@@ -300,6 +312,18 @@ impl Access<'_> {
         self.ns = EXIT_NS;
         Ok(())
     }
+}
+
+/// Bytes of an access that are in its first page: KVM makes two of one that goes on in the next
+/// (`emulator_read_write`).
+fn in_page(address: u64, len: usize) -> usize {
+    const PAGE: u64 = 4096;
+    len.min((PAGE - address % PAGE) as usize)
+}
+
+fn pages(address: u64, data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let (low, high) = data.split_at(in_page(address, data.len()));
+    [(address, low), (address + low.len() as u64, high)].into_iter().filter(|(_, part)| !part.is_empty())
 }
 
 impl Memory for Access<'_> {
@@ -314,7 +338,12 @@ impl Memory for Access<'_> {
             self.outcome(memory.read(offset, data))?;
         } else {
             self.exit(address, false)?;
-            guest.bus.mmio_read(address, data);
+            let first = in_page(address, data.len());
+            let (low, high) = data.split_at_mut(first);
+            guest.bus.mmio_read(address, low);
+            if !high.is_empty() {
+                guest.bus.mmio_read(address + first as u64, high);
+            }
         }
         Ok(u64::from_le_bytes(bytes))
     }
@@ -331,7 +360,24 @@ impl Memory for Access<'_> {
             return self.outcome(memory.write(offset, data));
         }
         self.exit(address, true)?;
-        guest.bus.mmio_write(address, data, self.vcpu as u16);
+        for (at, part) in pages(address, data) {
+            guest.bus.mmio_write(at, part, self.vcpu as u16);
+        }
+        Ok(())
+    }
+
+    fn port_read(&mut self, port: u16, width: Width) -> Result<u64, Again> {
+        self.port_exit(port, false)?;
+        let mut bytes = [0; 8];
+        self.guest.bus.port_read(port, &mut bytes[..width.bytes() as usize]);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn port_write(&mut self, port: u16, width: Width, value: u64) -> Result<(), Again> {
+        self.port_exit(port, true)?;
+        let bytes = value.to_le_bytes();
+        // Nothing at these ports stops a vCPU while the guest is the probe.
+        let _ = self.guest.bus.port_write(port, &bytes[..width.bytes() as usize], self.vcpu as u16);
         Ok(())
     }
 }

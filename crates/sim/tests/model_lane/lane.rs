@@ -107,10 +107,11 @@ fn board(
     journal: &Journal,
 ) -> Board {
     let space = Arc::new(SimSpace(Arc::clone(host)));
+    let file = ram.file().unwrap();
     for range in ram.ranges() {
         let step = journal.begin(Event::new(Kind::RamMap, Actor::Vmm).range(range.start, range.size));
         let mapped =
-            barkeep_export::IoSpace::map_ram(&*space, ram.file(), range.file_offset, range.size, range.start);
+            barkeep_export::IoSpace::map_ram(&*space, file, range.file_offset, range.size, range.start);
         journal.end(step, result_number(mapped));
     }
     let open = |(number, named): (usize, Named)| {
@@ -131,6 +132,7 @@ fn board(
         others: BTreeMap::new(),
         sleep: Arc::new(move |time| sleeper.sleep(time)),
         seconds: Arc::new(SimSeconds(Arc::clone(host))),
+        importers: None,
     })
     .unwrap()
 }
