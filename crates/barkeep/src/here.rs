@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// Records there is room for in a journal of this process's own; memory is used as it fills.
 const RECORDS: usize = 4 << 20;
+/// How long the journal's reader waits for what comes next, at first and at most.
+const OFTEN: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_millis(100);
 
 /// What to do without KVM.
 const NO_KVM: &str =
@@ -60,6 +63,7 @@ pub fn run(options: &RunOptions, lane: Lane) -> anyhow::Result<Exit> {
     let result = inside::run(plan, options, &journal);
     journal.finish(result.as_ref().map_or_else(|error| Exit::of(error).code(), |exit| exit.code()).into());
     ended.store(true, Ordering::Release);
+    follower.thread().unpark();
     let lines = follower.join().map_err(|_| anyhow::anyhow!("the journal's reader panicked"))?;
     lines.verdict(&result)
 }
@@ -84,19 +88,24 @@ fn watched(journal: &Journal) -> anyhow::Result<Exit> {
     })
 }
 
+/// Tells what comes, until the run has ended. Writers wake nobody, for that would be a system call for each
+/// event; so this looks, and less often the longer nothing came: an idle VM's host is left alone.
 fn follow(mut reader: Reader, mut lines: Lines, ended: &AtomicBool) -> Lines {
+    let mut pause = OFTEN;
     loop {
         // Asked before the read: what was written before the end is then read for sure.
         let last = ended.load(Ordering::Acquire);
         let next = |reader: &mut Reader| if last { reader.next_after_death() } else { reader.next_event() };
+        pause = SELDOM.min(pause * 2);
         while let Some(event) = next(&mut reader) {
             lines.event(&event);
+            pause = OFTEN;
         }
         lines.flush();
         if last {
             return lines;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::park_timeout(pause);
     }
 }
 
