@@ -3,6 +3,7 @@
 
 use crate::exit::{Exit, UsageExt, told};
 use anyhow::Context;
+use barkeep_exporter::party::Part;
 use barkeep_exporter::storm::Came;
 use barkeep_exporter::{Stage, Storm, Table, party, scale};
 use barkeep_journal::DeviceAddress;
@@ -15,7 +16,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// The hidden subcommand by which a storm starts importers.
+/// The hidden subcommand by which importers are started.
 const PARTY: &str = "exporter-party";
 
 /// Options of `exporter`.
@@ -41,8 +42,8 @@ pub struct ExporterOptions {
 pub struct PartyOptions {
     /// The importing device.
     device: DeviceAddress,
-    /// What it does is drawn from this.
-    seed: u64,
+    /// What it does is drawn from this; without it, it holds on to what it maps, and reads it.
+    seed: Option<u64>,
 }
 
 /// Carries the rows out, each on devices that were opened afresh, and prints them; or a storm.
@@ -53,7 +54,7 @@ pub fn exporter(options: &ExporterOptions) -> anyhow::Result<Exit> {
     let places =
         Place::all_named().usage("`exporter` is for the inside of the lab: barkeep lab -- exporter")?;
     importer::offered().usage("nothing can import")?;
-    let stage = Stage::find(&places).usage("these devices will not do")?;
+    let stage = Stage::find(&places, start).usage("these devices will not do")?;
     if let Some(resets) = options.storm {
         return storm(&stage, resets, options.seed);
     }
@@ -69,7 +70,7 @@ pub fn exporter(options: &ExporterOptions) -> anyhow::Result<Exit> {
 }
 
 fn storm(stage: &Stage, resets: u64, seed: u64) -> anyhow::Result<Exit> {
-    let storm = Storm { resets, seed, module: Path::new(IMPORTER_MODULE), start: &start };
+    let storm = Storm { resets, seed, module: Path::new(IMPORTER_MODULE) };
     match storm.carry_out(stage) {
         Ok(Came { resets, closes, importers, killed, unbound, unloaded, in_use }) => {
             println!(
@@ -87,18 +88,23 @@ fn storm(stage: &Stage, resets: u64, seed: u64) -> anyhow::Result<Exit> {
 }
 
 /// The dma-buf is its standard input.
-fn start(buffer: &File, device: DeviceAddress, seed: u64) -> io::Result<Child> {
+fn start(buffer: &File, device: DeviceAddress, part: Part) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
-    command.args([PARTY, &device.to_string(), &seed.to_string()]);
+    command.args([PARTY, &device.to_string()]);
+    match part {
+        Part::Anything(seed) => drop(command.arg(seed.to_string())),
+        Part::HoldsAndReads => {}
+    }
     command.stdin(Stdio::from(buffer.try_clone()?)).spawn()
 }
 
-/// An importer of a storm, until it is killed.
+/// An importer, until it is killed.
 ///
 /// # Errors
 /// The kernel answered what it should not have.
 pub fn party(options: &PartyOptions) -> anyhow::Result<Exit> {
     let buffer = File::from(io::stdin().as_fd().try_clone_to_owned().context("no dma-buf")?);
-    party::serve(&buffer, options.device, options.seed)?;
+    let part = options.seed.map_or(Part::HoldsAndReads, Part::Anything);
+    party::serve(&buffer, options.device, part)?;
     Ok(Exit::Pass)
 }

@@ -1,5 +1,5 @@
-//! A process that imports, until somebody ends it: what [`crate::storm`] starts, kills, and starts again.
-//! Two threads of it do whatever an importer may, on one session, in an order drawn from a seed.
+//! A process that imports, until somebody ends it: what [`crate::storm`] starts, kills, and starts again, and
+//! what a row starts that is about one who dies.
 
 use barkeep_journal::DeviceAddress;
 use barkeep_model::Errno;
@@ -7,6 +7,8 @@ use barkeep_real::importer::{Attachment, Form, Limits, Manner, Session, WhenTold
 use barkeep_real::parts::BarMapping;
 use barkeep_scenario::draw::Draw;
 use std::fs::File;
+use std::io;
+use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
@@ -25,17 +27,46 @@ pub struct Unexpected {
     errno: Errno,
 }
 
+/// What such a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Two threads do whatever an importer may, on one session, in an order drawn from this.
+    Anything(u64),
+    /// It maps, does not let go when it is told to, and has its CPU read the mapping all the time.
+    HoldsAndReads,
+}
+
+/// Starts one that imports a dma-buf by a device, with [`serve`] in it.
+pub type Start = fn(&File, DeviceAddress, Part) -> io::Result<Child>;
+
 /// Imports `buffer` by a device, for ever; until the device is taken away, which is no failure.
 ///
 /// # Errors
 /// An answer that should not be.
-pub fn serve(buffer: &File, device: DeviceAddress, seed: u64) -> Result<(), Unexpected> {
+pub fn serve(buffer: &File, device: DeviceAddress, part: Part) -> Result<(), Unexpected> {
     let session = match Session::open(device, Limits::NONE) {
         Ok(session) => session,
         // Not loaded, not bound, or still another's, who is being killed.
         Err(Errno::ENOENT | Errno::ENODEV | Errno::EBUSY | Errno::ENXIO) => return Ok(()),
         Err(errno) => return Err(Unexpected { what: "opening a session", errno }),
     };
+    match part {
+        Part::Anything(seed) => do_anything(&session, buffer, seed),
+        Part::HoldsAndReads => hold_and_read(&session, buffer),
+    }
+}
+
+fn hold_and_read(session: &Session, buffer: &File) -> Result<(), Unexpected> {
+    let mapping = BarMapping::of_buffer(buffer, 0, MAPPED).named("mmap")?;
+    let attachment = session.attach(buffer, Manner::peer(WhenTold::Hold(0))).named("attach")?;
+    attachment.map(Form::Table).named("map")?;
+    loop {
+        mapping.read(PAGE).map(drop).but(Errno::EFAULT).named("reading by mmap")?;
+        thread::sleep(Duration::from_micros(PAUSE_US));
+    }
+}
+
+fn do_anything(session: &Session, buffer: &File, seed: u64) -> Result<(), Unexpected> {
     thread::scope(|scope| {
         let threads = (0..THREADS).map(|number| {
             let session = session.clone();

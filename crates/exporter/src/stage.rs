@@ -1,5 +1,6 @@
 //! The devices: two that vfio-pci exports, one that imports. Found by what they are, not by name.
 
+use crate::party::Start;
 use crate::row::{StepExt, Trouble};
 use barkeep_journal::DeviceAddress;
 use barkeep_model::Errno;
@@ -37,6 +38,8 @@ pub struct Stage {
     pub behind_port: Exporter,
     /// What imports: a DMA engine, bound to [`importer::DRIVER`].
     pub importer: DeviceAddress,
+    /// Starts a process that imports by it.
+    pub start: Start,
 }
 
 /// A device of vfio-pci's, and its BAR that is memory.
@@ -77,7 +80,7 @@ impl Stage {
     ///
     /// # Errors
     /// One is missing, or cannot be looked at.
-    pub fn find(places: &[Place]) -> Result<Self, NoStage> {
+    pub fn find(places: &[Place], start: Start) -> Result<Self, NoStage> {
         let bound = |driver: &'static str| {
             let addresses = places.iter().map(|place| place.address);
             addresses.filter(move |address| driver_of(*address).as_deref() == Some(driver))
@@ -97,6 +100,7 @@ impl Stage {
             function: function.ok_or(NoStage::Missing("device of vfio-pci's with FLR and a BAR of 4 MiB"))?,
             behind_port: behind_port.ok_or(NoStage::Missing("device of vfio-pci's behind a port"))?,
             importer,
+            start,
         })
     }
 

@@ -3,16 +3,16 @@
 //! that every reset ends, that no importer is answered what it should not be, and, by whoever reads the
 //! kernel's log, that it has nothing to say.
 
+use crate::party::Part;
 use crate::row::{StepExt, Trouble};
 use crate::stage::{Event, Exporter, Opened, Stage};
-use barkeep_journal::DeviceAddress;
 use barkeep_real::importer::{DRIVER, Form, Limits, Manner};
 use barkeep_scenario::draw::Draw;
 use rustix::system::{delete_module, finit_module};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::process::{Child, ExitStatus};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -27,9 +27,6 @@ const LIFE_MS: u64 = 40;
 /// Resets between two closes of the exporter, at the most.
 const UNTIL_CLOSE: u64 = 40;
 
-/// Starts an importer's process: of a dma-buf, a device, a seed.
-pub type Start<'a> = dyn Fn(&File, DeviceAddress, u64) -> io::Result<Child> + Sync + 'a;
-
 /// One.
 pub struct Storm<'a> {
     /// Resets, and whatever else revokes.
@@ -38,8 +35,6 @@ pub struct Storm<'a> {
     pub seed: u64,
     /// The importer's module, to be loaded again.
     pub module: &'a Path,
-    /// Starts an importer that does what [`crate::party::serve`] does.
-    pub start: &'a Start<'a>,
 }
 
 /// What it came to.
@@ -150,7 +145,7 @@ impl Storm<'_> {
             };
             came.importers += 1;
             let forking = shared.forking.lock().unwrap_or_else(PoisonError::into_inner);
-            let importer = (self.start)(&buffer, stage.importer, self.seed + came.importers);
+            let importer = (stage.start)(&buffer, stage.importer, Part::Anything(self.seed + came.importers));
             drop(forking);
             let mut importer = importer.map_err(|e| Broken::Io("start an importer", e))?;
             thread::sleep(Duration::from_millis(1 + draw.up_to(LIFE_MS)));

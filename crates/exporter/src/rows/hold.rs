@@ -5,7 +5,7 @@ use crate::row::{Row, Seen, StepExt, Trouble, answered};
 use crate::stage::Stage;
 use barkeep_real::importer::{EventKind, Form, Limits, Manner, WhenTold};
 use barkeep_real::parts::{Device, Fences};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ fn for_a_while(stage: &Stage) -> Result<Seen, Trouble> {
 }
 
 /// Turns decode off on a thread of its own, and says whether that is over.
-fn decode_off(device: Device) -> (std::sync::mpsc::Receiver<bool>, thread::JoinHandle<()>) {
+pub(super) fn decode_off(device: Device) -> (Receiver<bool>, thread::JoinHandle<()>) {
     let (tell, told) = channel();
     let thread = thread::spawn(move || {
         let done = device.config_write(COMMAND, 2, 0).is_ok();

@@ -1,15 +1,22 @@
 //! CPU access by mmap of the dma-buf itself.
 
+use super::hold::decode_off;
 use super::{MIB, PAGE};
+use crate::party::Part;
 use crate::row::{Row, Seen, StepExt, Trouble, answered};
 use crate::stage::{Event, Opened, Stage};
 use barkeep_model::Errno;
 use barkeep_real::parts::BarMapping;
 use std::fs::File;
+use std::thread;
+use std::time::Duration;
 
 const ABOUT: &str = "mmap of the dma-buf";
 const HUGE: u64 = 2 * MIB;
 const VALUE: u32 = 0x5e60_0201;
+/// A process has started, and done what it is to do, long before.
+const SOON: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![
@@ -28,6 +35,12 @@ pub(super) fn rows() -> Vec<Row> {
             "the dma-buf's descriptor closed before the mapping",
             "access as before; SIGBUS at a revoke",
             descriptor_first,
+        ),
+        Row::new(
+            ABOUT,
+            "an importer's, killed at it while decode off waits for it",
+            "it dies, which lets go of the dma-buf, and decode is off",
+            killed_at_it,
         ),
     ];
     for event in Event::ALL {
@@ -168,6 +181,34 @@ fn descriptor_first(stage: &Stage) -> Result<Seen, Trouble> {
         answered("while off", &during, Err(Errno::EFAULT)),
         answered("when on", &mapping.read(0), Ok(())),
     ]))
+}
+
+/// Decode off waits for the importer, and the importer's CPU for decode off: only a signal can end it.
+fn killed_at_it(stage: &Stage) -> Result<Seen, Trouble> {
+    let opened = stage.function.open()?;
+    let buffer = opened.export(&[(0, MIB)])?;
+    drop(mapped!(&buffer, PAGE));
+    let start = (stage.start)(&buffer, stage.importer, Part::HoldsAndReads);
+    let mut importer = start.map_err(errno).step("start an importer")?;
+    thread::sleep(SOON);
+    let (over, thread) = decode_off(opened.device);
+    thread::sleep(SOON);
+    let waits = over.try_recv().is_err();
+    importer.kill().map_err(errno).step("kill the importer")?;
+    let done = over.recv_timeout(PATIENCE).unwrap_or(false);
+    // Where it is not, neither of the two can be waited for.
+    if done {
+        importer.wait().map_err(errno).step("wait for the importer")?;
+        let _ = thread.join();
+    }
+    Ok(Seen::all(vec![
+        (format!("before it is killed decode off {}", if waits { "waits" } else { "is over" }), waits),
+        (format!("{PATIENCE:?} after that it {}", if done { "is over" } else { "still waits" }), done),
+    ]))
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_number)
 }
 
 fn around(stage: &Stage, event: Event) -> Result<Seen, Trouble> {
