@@ -10,6 +10,8 @@ pub const PLAIN: &str = "BARKEEP_TEST_KERNEL";
 pub const NO_IOMMUFD: &str = "BARKEEP_TEST_KERNEL_NO_IOMMUFD";
 /// The one with our own patches.
 pub const MMAP: &str = "BARKEEP_TEST_KERNEL_MMAP";
+/// The one that can be told of PCI Express errors.
+pub const AER_INJECT: &str = "BARKEEP_TEST_KERNEL_AER_INJECT";
 pub const NO_DMABUF_EXPORT: &str = "BARKEEP_TEST_KERNEL_NO_DMABUF_EXPORT";
 
 /// The kernel a variable names, where that and QEMU are there.

@@ -9,10 +9,20 @@ use barkeep_platform::Board;
 use barkeep_sandbox::{Role, Sandbox};
 use barkeep_vfio::Signals;
 use event_manager::{EventManager, EventOps, EventSet, Events, MutEventSubscriber, SubscriberOps};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use vmm_sys_util::eventfd::EventFd;
+
+/// When a device that had an error is looked at once more. The kernel tells of a fatal error first, and resets
+/// everything below the port then, of which it tells nobody: one look may come before that. One that comes in the middle
+/// waits for its end, as config space does.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What `epoll_wait` takes for no time-out.
+const FOREVER: i32 = -1;
 
 /// The thread; dropped, it ends.
 pub struct Notices {
@@ -33,6 +43,8 @@ enum Source {
 struct Watch {
     board: Arc<Board>,
     sources: Vec<Source>,
+    /// Devices that had an error, and when they are looked at again; the next one first.
+    again: VecDeque<(Instant, u16)>,
     stopped: bool,
 }
 
@@ -63,13 +75,16 @@ impl Notices {
         }
         sources.extend(log.map(Source::Log));
         let mut manager = EventManager::new().context("cannot make an event loop")?;
-        let id = manager.add_subscriber(Watch { board: Arc::clone(board), sources, stopped: false });
+        let watch = Watch { board: Arc::clone(board), sources, again: VecDeque::new(), stopped: false };
+        let id = manager.add_subscriber(watch);
         let confined = Arc::clone(confined);
         let wait = move || {
             sandbox::thread(&confined, Role::Device);
-            while manager.run().is_ok() {
-                if manager.subscriber_mut(id).is_ok_and(|watch| watch.stopped) {
-                    return;
+            let mut patience = FOREVER;
+            while manager.run_with_timeout(patience).is_ok() {
+                match manager.subscriber_mut(id) {
+                    Ok(watch) if !watch.stopped => patience = watch.look_again(),
+                    Ok(_) | Err(_) => return,
                 }
             }
         };
@@ -82,6 +97,22 @@ impl Watch {
     fn named(&self, device: u16) -> (&str, DeviceAddress) {
         let name = self.board.names().nth(usize::from(device)).unwrap_or("a device");
         (name, self.board.driver().address(device))
+    }
+
+    /// Looks at what is due, and gives the milliseconds until the next is.
+    fn look_again(&mut self) -> i32 {
+        while let Some((at, device)) = self.again.front().copied() {
+            let left = at.saturating_duration_since(Instant::now());
+            if !left.is_zero() {
+                // Rounded up: woken too early, it would wait for nothing several times.
+                return i32::try_from(left.as_millis()).unwrap_or(i32::MAX).saturating_add(1);
+            }
+            self.again.pop_front();
+            if !self.board.driver().keeper(device).closed() {
+                self.board.suspect(device);
+            }
+        }
+        FOREVER
     }
 }
 
@@ -118,6 +149,7 @@ impl MutEventSubscriber for Watch {
                      it, and should reset it; the host's kernel may have reset its link"
                 );
                 self.board.errored(*device);
+                self.again.push_back((Instant::now() + AGAIN, *device));
             }
             Source::Wake(device, event) if event.read().is_ok() => self.board.woken(*device),
             // Read by nobody else: there is nothing to be read twice.

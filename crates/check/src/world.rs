@@ -229,6 +229,7 @@ impl World {
             | Kind::Expect
             | Kind::Outage
             | Kind::Hold
+            | Kind::DeviceError
             | Kind::Revoked => {
                 let Some(device) = self.devices.get_or_insert(event.device?, Device::default) else {
                     return Some(Beyond::Device);
@@ -248,7 +249,6 @@ impl World {
             Kind::RamMap
             | Kind::Administer
             | Kind::Request
-            | Kind::DeviceError
             | Kind::Interrupts
             | Kind::Live
             | Kind::AttachProbe

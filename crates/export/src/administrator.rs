@@ -3,6 +3,25 @@
 use crate::contract::Errno;
 use barkeep_journal::DeviceAddress;
 
+/// An uncorrectable error of the PCI Express specification (7.8.4.2, Uncorrectable Error Status).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PcieError {
+    /// A request was never answered: not fatal, unless the function's severity register was changed.
+    CompletionTimeout,
+    /// The other end of the link says what it must not: fatal, unless that was changed.
+    DataLinkProtocol,
+}
+
+impl PcieError {
+    /// Its bit in Uncorrectable Error Status.
+    pub fn bit(self) -> u32 {
+        match self {
+            Self::CompletionTimeout => 1 << 14,
+            Self::DataLinkProtocol => 1 << 4,
+        }
+    }
+}
+
 /// What an administrator does to PCI functions through sysfs, past whoever uses them.
 pub trait Administrator: Send + Sync {
     /// Resets the function (`reset`). vfio-pci is not told: nothing is revoked, and what the
@@ -45,6 +64,17 @@ pub trait Administrator: Send + Sync {
     /// # Errors
     /// EBUSY if there are some and more are wanted; EOPNOTSUPP, ENOENT where there is no SR-IOV.
     fn virtual_functions(&self, physical: DeviceAddress, count: u16) -> Result<(), Errno>;
+
+    /// Tells the kernel of an error that the function has not had (`/dev/aer_inject`). It does what it would about
+    /// a real one: it tells the driver, and resets everything below the function's port if the error is a fatal one.
+    ///
+    /// # Errors
+    /// ENOENT from a kernel without `CONFIG_PCIEAER_INJECT`; EPROTONOSUPPORT if the function or its root port has
+    /// no Advanced Error Reporting; ENODEV if it is not there or below no port; EOPNOTSUPP where nothing like that
+    /// is simulated.
+    fn inject_error(&self, _device: DeviceAddress, _error: PcieError) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
 
     /// Whether the function is in the machine.
     fn is_there(&self, device: DeviceAddress) -> bool;

@@ -25,7 +25,7 @@ pub mod passthrough;
 pub mod second;
 pub mod shadow;
 
-pub use administrator::Administrator;
+pub use administrator::{Administrator, PcieError};
 pub use claims::Claims;
 pub use contract::{
     Backing, Cause, Errno, Exporter, Fault, FaultSource, Found, Function, Held, Holder, Importer, IoSpace,

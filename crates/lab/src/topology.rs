@@ -21,6 +21,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("twins", include_str!("../topologies/twins.toml")),
     ("slow-port", include_str!("../topologies/slow-port.toml")),
     ("e1000e", include_str!("../topologies/e1000e.toml")),
+    ("e1000e-port", include_str!("../topologies/e1000e-port.toml")),
     ("large-bar", include_str!("../topologies/large-bar.toml")),
     ("mesh", include_str!("../topologies/mesh.toml")),
     ("crowd", include_str!("../topologies/crowd.toml")),

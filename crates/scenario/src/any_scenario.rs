@@ -157,6 +157,8 @@ fn outside() -> impl Strategy<Value = Action> {
         importer(),
         Just(Action::KillVmm),
         (name(), name()).prop_map(|(device, expect)| Action::SignalError { device, expect }),
+        (name(), pick(&[Severity::Nonfatal, Severity::Fatal]), name())
+            .prop_map(|(device, severity, expect)| Action::InjectError { device, severity, expect }),
         (name(), pick(&unseen)).prop_map(|(device, what)| Action::Unseen {
             device,
             what,

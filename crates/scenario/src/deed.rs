@@ -6,7 +6,7 @@ mod obstacle;
 
 use crate::attach::Attach;
 use crate::expectation::expect_errno;
-use crate::language::{Action, Hold, Importing, Second, Unseen};
+use crate::language::{Action, Hold, Importing, Second, Severity, Unseen};
 use crate::runner::{RunError, Runner};
 use crate::world::World;
 pub(crate) use act::journalled;
@@ -37,6 +37,7 @@ enum Act {
     KillVmm,
     SignalError(u16),
     SysfsReset(DeviceAddress),
+    InjectError(DeviceAddress, Severity),
     Unseen(u16, Unseen),
     UnseenUnmap { device: u16, bar: u8, offset: u64 },
     Attach { attach: Attach, place: String },
@@ -125,6 +126,10 @@ impl Deed {
             Action::SysfsReset { device, expect } => {
                 let on = runner.host_address(device)?;
                 (Act::SysfsReset(on), expect.clone(), Some(on))
+            }
+            Action::InjectError { device, severity, expect } => {
+                let on = runner.host_address(device)?;
+                (Act::InjectError(on, *severity), expect.clone(), Some(on))
             }
             Action::Unseen { device, what: Unseen::Unmap, bar, offset, expect } => {
                 let on = named(device)?;

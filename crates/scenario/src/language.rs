@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use storm::{Ending, MOST_RESETS, MOVES_PER_RESET, Move, Storm, StormActor, revokes};
 pub use words::{
-    Content, Fate, Hold, Importing, Place, Purpose, Register, Release, Second, Sight, Spaces, Unseen,
+    Content, Fate, Hold, Importing, Place, Purpose, Register, Release, Second, Severity, Sight, Spaces,
+    Unseen,
 };
 
 /// The version of the language this crate reads.

@@ -239,6 +239,7 @@ impl<'scope, 'env> Runner<'scope, 'env> {
             | Action::LetGo { .. }
             | Action::KillVmm
             | Action::SignalError { .. }
+            | Action::InjectError { .. }
             | Action::Unseen { .. }
             | Action::Suspect { .. } => unreachable!("it is a deed"),
         }

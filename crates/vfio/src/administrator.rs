@@ -1,7 +1,7 @@
 //! The machine's administrator, by sysfs.
 
 use crate::sysfs::PCI_DEVICES;
-use barkeep_export::{Administrator, Errno};
+use barkeep_export::{Administrator, Errno, PcieError};
 use barkeep_journal::DeviceAddress;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// never gets there.
 const NO_METHOD: &str = "\n";
 const DEFAULT_METHODS: &str = "default";
+
+/// Where `CONFIG_PCIEAER_INJECT` listens.
+const INJECTOR: &str = "/dev/aer_inject";
 
 /// Acts on this machine; needs the right to write to sysfs.
 pub struct Sysfs;
@@ -32,7 +35,7 @@ impl Administrator for Sysfs {
         if !driver.exists() {
             return Err(Errno::NODEV);
         }
-        write_to(&driver.join("unbind"), &device.to_string())
+        write_to(&driver.join("unbind"), device.to_string().as_bytes())
     }
 
     fn is_bound(&self, device: DeviceAddress) -> bool {
@@ -41,6 +44,10 @@ impl Administrator for Sysfs {
 
     fn virtual_functions(&self, physical: DeviceAddress, count: u16) -> Result<(), Errno> {
         write(physical, "sriov_numvfs", &count.to_string())
+    }
+
+    fn inject_error(&self, device: DeviceAddress, error: PcieError) -> Result<(), Errno> {
+        write_to(Path::new(INJECTOR), &aer_error(device, error))
     }
 
     fn is_there(&self, device: DeviceAddress) -> bool {
@@ -52,14 +59,24 @@ fn folder(device: DeviceAddress) -> PathBuf {
     Path::new(PCI_DEVICES).join(device.to_string())
 }
 
-/// One `write` of all of it, to a file that is there already.
-fn write(device: DeviceAddress, file: &str, text: &str) -> Result<(), Errno> {
-    write_to(&folder(device).join(file), text)
+/// `struct aer_error_inj` (`drivers/pci/pcie/aer_inject.c`): where the function is, the two status registers, and the
+/// header of a request, of which there was none.
+fn aer_error(device: DeviceAddress, error: PcieError) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..3].copy_from_slice(&[device.bus, device.devfn >> 3, device.devfn & 7]);
+    bytes[4..8].copy_from_slice(&error.bit().to_ne_bytes());
+    bytes[28..].copy_from_slice(&u32::from(device.domain).to_ne_bytes());
+    bytes
 }
 
-fn write_to(file: &Path, text: &str) -> Result<(), Errno> {
+/// One `write` of all of it, to a file that is there already.
+fn write(device: DeviceAddress, file: &str, text: &str) -> Result<(), Errno> {
+    write_to(&folder(device).join(file), text.as_bytes())
+}
+
+fn write_to(file: &Path, bytes: &[u8]) -> Result<(), Errno> {
     let opened = std::fs::OpenOptions::new().write(true).open(file);
-    let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = opened.and_then(|mut file| file.write_all(bytes));
     written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
@@ -72,5 +89,12 @@ mod tests {
         let device = "ffff:ff:1f.7".parse().unwrap();
         assert!(!Sysfs.is_there(device));
         assert_eq!(Sysfs.remove(device), Err(Errno::NOENT));
+    }
+
+    #[test]
+    fn an_error_names_its_function_as_the_injector_reads_it() {
+        let error = aer_error("0002:01:04.3".parse().unwrap(), PcieError::DataLinkProtocol);
+        assert_eq!(error[..8], [1, 4, 3, 0, 0x10, 0, 0, 0]);
+        assert_eq!((&error[8..28], &error[28..]), (&[0; 20][..], &[2, 0, 0, 0][..]));
     }
 }

@@ -55,6 +55,9 @@ pub(crate) struct Device {
     pub found: Option<Found>,
     /// BARs that had no place when the registers were last found to decode; a bit each.
     pub nowhere: u8,
+    /// The kernel has told of an error, and nothing has been let through since. It may have reset the device then, and
+    /// vfio-pci is not told: no decode, and dma-bufs that nobody revoked.
+    pub after_error: bool,
     /// Its dma-bufs are certainly revoked since then.
     pub revoked_since: Option<Tick>,
     /// The keeper's last belief.
@@ -130,6 +133,7 @@ impl Device {
             (Kind::Trigger, phase) => self.trigger(event, phase, tick),
             (Kind::FindOut, phase) => self.find_out(event, phase, tick),
             (Kind::Expect, _) => self.settled(event, tick),
+            (Kind::DeviceError, _) => self.after_error = true,
             (Kind::Revoked, _) => self.seen_revoked(event, tick, observed_from),
             (Kind::P2pMap | Kind::P2pUnmap | Kind::SlotAdd | Kind::SlotRemove | Kind::Outage, _) => {
                 return self.window_event(event, tick);
@@ -155,6 +159,7 @@ impl Device {
     fn opened(&mut self) {
         self.open = true;
         self.closed = false;
+        self.after_error = false;
         self.revoked_since = None;
         self.found = None;
         self.expect = None;
@@ -184,6 +189,7 @@ impl Device {
             Phase::Begin => {
                 let by_others = event.actor == Actor::Observer;
                 self.passing = true;
+                self.after_error = false;
                 self.others_passing += u32::from(by_others);
                 self.disturbed |= by_others;
                 self.asked &= by_others;
@@ -250,7 +256,7 @@ impl Device {
         self.found = event.value.filter(|_| event.result == Some(OK)).map(Found::of);
         self.nowhere = self.found.map_or(0, |found| found.nowhere);
         match self.found {
-            Some(found) if found.revoked() => {
+            Some(found) if found.revoked() && !self.after_error => {
                 self.revoked_since.get_or_insert(tick);
             }
             _ if self.closed => {}

@@ -27,6 +27,26 @@ fn what_refuses_earlier_may() {
     holds(&story.closed());
 }
 
+/// The kernel may reset the function after it has told of an error, and vfio-pci revokes nothing for that.
+#[test]
+fn without_decode_after_an_error_a_dma_buf_may_be_live() {
+    let broken = |again: bool| {
+        let mut story = Story::new();
+        story.point(named(Kind::DeviceError, Trigger::None));
+        story.handle(away(Trigger::Suspect));
+        story.attach_probe(0);
+        story.attach_probe(-19);
+        // From the guest's next write on the kernel knows.
+        if again {
+            story.handle(away(Trigger::DecodeOff));
+            story.attach_probe(0);
+        }
+        let verdict = story.closed();
+        verdict.findings.iter().filter(|finding| finding.invariant == I2).count()
+    };
+    assert_eq!((broken(false), broken(true)), (0, 1));
+}
+
 #[test]
 fn an_attach_during_a_reset_is_not_judged() {
     for result in [0, -19] {

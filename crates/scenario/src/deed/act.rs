@@ -1,10 +1,10 @@
 //! What each deed is, done.
 
 use super::{Act, Step, Told};
-use crate::language::Unseen;
+use crate::language::{Severity, Unseen};
 use crate::unseen;
 use crate::world::World;
-use barkeep_export::{Errno, LowPower, result_number};
+use barkeep_export::{Errno, LowPower, PcieError, result_number};
 use barkeep_journal::{Actor, DeviceAddress, Event, Kind, Trigger};
 use std::borrow::Cow;
 
@@ -47,6 +47,7 @@ impl Act {
             Self::Hold(device, holding, by) => ("hold", board.hold(device, holding, by)),
             Self::SignalError(device) => ("error interrupt", signal_error(device, on, world)),
             Self::SysfsReset(on) => ("sysfs reset", sysfs_reset(on, world)),
+            Self::InjectError(on, severity) => ("injected error", inject_error(on, severity, world)),
             Self::Unseen(device, what) => ("unseen", unseen(device, what, on, world)),
             // The board tells of it itself.
             Self::UnseenUnmap { device, bar, offset } => ("unseen", board.unmap_unseen(device, bar, offset)),
@@ -94,6 +95,16 @@ fn signal_error(device: u16, on: Option<DeviceAddress>, world: &dyn World) -> Re
 fn sysfs_reset(on: DeviceAddress, world: &dyn World) -> Result<(), Errno> {
     let event = about(Kind::Administer, Some(on)).trigger(Trigger::SysfsReset).text("reset");
     journalled(world, event, || world.board().administrator().reset(on))
+}
+
+/// The kernel goes on about it when the write has returned.
+fn inject_error(on: DeviceAddress, severity: Severity, world: &dyn World) -> Result<(), Errno> {
+    let event = about(Kind::Administer, Some(on)).text(format!("{} error", severity.name()));
+    let error = match severity {
+        Severity::Nonfatal => PcieError::CompletionTimeout,
+        Severity::Fatal => PcieError::DataLinkProtocol,
+    };
+    journalled(world, event, || world.board().administrator().inject_error(on, error))
 }
 
 fn unseen(device: u16, what: Unseen, on: Option<DeviceAddress>, world: &dyn World) -> Result<(), Errno> {

@@ -32,6 +32,7 @@ impl Deed {
             | Act::LetGo(..)
             | Act::SignalError(_)
             | Act::SysfsReset(_)
+            | Act::InjectError(..)
             | Act::Unseen(..)
             | Act::UnseenUnmap { .. } => self.on.map_or(Obstacle::Nothing, Obstacle::Call),
             // It is there to see what an importer is told in the middle; and what a second process or an

@@ -1,6 +1,6 @@
 //! What an action names: devices, places, vCPUs, times.
 
-use super::{Action, Importing, Place, Register, Second, Unseen};
+use super::{Action, Importing, Place, Register, Second, Severity, Unseen};
 use crate::draw::Draw;
 use crate::units::Lapse;
 use barkeep_pci::header;
@@ -19,7 +19,9 @@ impl Action {
     /// What the administrator acts on, which need not be in the VM.
     pub(super) fn administered(&self) -> Option<&str> {
         match self {
-            Self::ResetMethods { device, .. } | Self::SysfsReset { device, .. } => Some(device),
+            Self::ResetMethods { device, .. }
+            | Self::SysfsReset { device, .. }
+            | Self::InjectError { device, .. } => Some(device),
             Self::Remove { functions_of, .. } => functions_of.as_deref(),
             Self::Second { engine, .. } | Self::Importer { engine, .. } => engine.as_deref(),
             _ => None,
@@ -59,6 +61,7 @@ impl Action {
             | Self::LetGo { .. }
             | Self::KillVmm
             | Self::SignalError { .. }
+            | Self::InjectError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::HammerStop { .. }
@@ -118,6 +121,7 @@ impl Action {
             | Self::DmaFinish { .. }
             | Self::ResetMethods { .. }
             | Self::SysfsReset { .. }
+            | Self::InjectError { .. }
             | Self::Attach { .. }
             | Self::Hammer { .. }
             | Self::HammerStop { .. }
@@ -157,6 +161,10 @@ impl Action {
                 Register::DeviceControl => set & header::PCIE_DEVCTL_FLR != 0,
                 Register::AfControl => set & u16::from(header::AF_CTRL_FLR) != 0,
                 Register::Pmcsr => set & header::PM_PMCSR_STATE == header::PM_PMCSR_STATE,
+            },
+            Self::InjectError { severity, .. } => match severity {
+                Severity::Fatal => true,
+                Severity::Nonfatal => false,
             },
             Self::Unseen { what, .. } => match what {
                 Unseen::DecodeOff
@@ -253,6 +261,7 @@ impl Action {
             | Self::Importer { .. }
             | Self::KillVmm
             | Self::SignalError { .. }
+            | Self::InjectError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::Attach { .. }

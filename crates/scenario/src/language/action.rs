@@ -2,7 +2,7 @@
 
 use super::is_default;
 use super::words::{
-    Content, Fate, Hold, Importing, Place, Purpose, Register, Release, Second, Sight, Unseen,
+    Content, Fate, Hold, Importing, Place, Purpose, Register, Release, Second, Severity, Sight, Unseen,
 };
 use crate::units::Lapse;
 use serde::{Deserialize, Serialize};
@@ -228,6 +228,13 @@ pub enum Action {
     /// The kernel is made to signal the device's error interrupt.
     SignalError {
         device: String,
+        #[serde(default = "ok")]
+        expect: String,
+    },
+    /// The kernel is told of a PCI Express error that the device has not had.
+    InjectError {
+        device: String,
+        severity: Severity,
         #[serde(default = "ok")]
         expect: String,
     },

@@ -115,6 +115,7 @@ impl Action {
             | Self::Importer { .. }
             | Self::KillVmm
             | Self::SignalError { .. }
+            | Self::InjectError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::Attach { .. }

@@ -52,6 +52,7 @@ impl Action {
             }
             | Self::KillVmm
             | Self::SignalError { .. }
+            | Self::InjectError { .. }
             | Self::Unseen { .. }
             | Self::Suspect { .. }
             | Self::Attach { background: false, .. } => None,

@@ -94,6 +94,9 @@ impl fmt::Display for Action {
             }
             Self::KillVmm => write!(f, "the VMM is killed"),
             Self::SignalError { device, .. } => write!(f, "error interrupt of {device}"),
+            Self::InjectError { device, severity, expect: _ } => {
+                write!(f, "{} error of {device}", severity.name())
+            }
             Self::Unseen { device, what, bar: None, .. } => write!(f, "unseen by the VMM: {what:?} {device}"),
             Self::Unseen { device, what, bar: Some(bar), offset, .. } => {
                 write!(f, "unseen by the VMM: {what:?} {device}:{bar}+{offset:#x}")

@@ -101,6 +101,26 @@ pub enum Register {
     Pmcsr,
 }
 
+/// How bad an error is that a function has not had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// One transaction failed.
+    Nonfatal,
+    /// The link is no longer to be trusted.
+    Fatal,
+}
+
+impl Severity {
+    /// As the specification spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nonfatal => "non-fatal",
+            Self::Fatal => "fatal",
+        }
+    }
+}
+
 /// What somebody else does with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
