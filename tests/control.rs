@@ -176,7 +176,13 @@ fn devices_are_listed_reset_and_removed_and_the_guest_is_paused() {
     assert_eq!(there.permissions().mode() & 0o777, 0o600);
     let list = vm.list();
     assert_eq!(list["guest"], "running");
-    let window = json!({"bar": 2, "offset": "0x0", "size": "0x100000", "cpu": true, "p2p": true});
+    let address = list["devices"][0]["windows"][0]["address"].as_str().unwrap();
+    let slot = r#""kind":"slot_add","phase":"end""#;
+    let added = vm.bench.read("out/journal.jsonl");
+    let added = added.lines().find(|line| line.contains(slot) && line.contains(NVME)).unwrap();
+    assert!(added.contains(&format!(r#""address":"{address}""#)), "{address}: {added}");
+    let window =
+        json!({"bar": 2, "offset": "0x0", "size": "0x100000", "address": address, "cpu": true, "p2p": true});
     let device = json!({"device": NVME, "name": "nvme", "state": "live", "windows": [window]});
     assert_eq!(list["devices"][0], device);
     assert_eq!(vm.says(&["pause"]), "guest paused");

@@ -3,7 +3,14 @@ use crate::listing::{Device, DeviceState, Window};
 use crate::refusal::RefusalKind;
 
 fn listing() -> Listing {
-    let window = Window { bar: 2, offset: "0x0".into(), size: "0x1000000".into(), cpu: false, p2p: None };
+    let window = Window {
+        bar: 2,
+        offset: "0x0".into(),
+        size: "0x1000000".into(),
+        address: None,
+        cpu: false,
+        p2p: None,
+    };
     let device = Device {
         device: "0000:00:03.0".into(),
         name: "nvme".into(),
@@ -30,7 +37,7 @@ fn answers_are_read_as_they_are_written() {
             concat!(
                 r#"{"id":1,"ok":{"did":"list","guest":"running","devices":[{"device":"0000:00:03.0","#,
                 r#""name":"nvme","state":"resetting","windows":[{"bar":2,"offset":"0x0","#,
-                r#""size":"0x1000000","cpu":false,"p2p":null}]}]}}"#
+                r#""size":"0x1000000","address":null,"cpu":false,"p2p":null}]}]}}"#
             ),
         ),
     ] {
@@ -64,4 +71,7 @@ fn people_read_a_listing_line_by_line() {
     let wanted =
         "guest running\n0000:00:03.0  resetting  nvme\n    BAR 2, 0x1000000 bytes at 0x0: CPU no, P2P ?";
     assert_eq!(told, wanted);
+    let mut live = listing();
+    live.devices[0].windows[0].address = Some("0xc0000000".into());
+    assert_eq!(live.to_string(), format!("{wanted}, in the guest at 0xc0000000"));
 }

@@ -38,6 +38,9 @@ pub struct Window {
     pub offset: String,
     /// Bytes, hexadecimal.
     pub size: String,
+    /// Where the guest has it while anything reaches it, hexadecimal: its guest physical address, which is its IOVA too.
+    /// `None` while nothing does, or an event is handled.
+    pub address: Option<String>,
     /// Whether accesses of CPUs reach it by a memory slot, or by an exit each where it is registers.
     pub cpu: bool,
     /// Whether peers' DMA reaches it. `None` while an event is handled: it is not known from here.
@@ -94,7 +97,7 @@ impl fmt::Display for Listing {
         write!(f, "guest {guest}")?;
         for Device { device, name, state, windows } in devices {
             write!(f, "\n{device}  {state:<9}  {name}")?;
-            for Window { bar, offset, size, cpu, p2p } in windows {
+            for Window { bar, offset, size, address, cpu, p2p } in windows {
                 let cpu = if *cpu { "yes" } else { "no" };
                 let p2p = match p2p {
                     Some(true) => "yes",
@@ -102,6 +105,9 @@ impl fmt::Display for Listing {
                     None => "?",
                 };
                 write!(f, "\n    BAR {bar}, {size} bytes at {offset}: CPU {cpu}, P2P {p2p}")?;
+                if let Some(address) = address {
+                    write!(f, ", in the guest at {address}")?;
+                }
             }
         }
         Ok(())

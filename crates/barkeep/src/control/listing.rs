@@ -1,7 +1,7 @@
 //! What there is in the VM, looked at without waiting for anybody.
 
 use barkeep_control::{Device, DeviceState, GuestState, Listing, Window};
-use barkeep_export::keeper::{Keeper, Mapping};
+use barkeep_export::keeper::{Keeper, Mapping, Slot, WindowState};
 use barkeep_export::{Function, Phase, WindowId};
 use barkeep_platform::Board;
 use barkeep_vmm::Machine;
@@ -16,15 +16,16 @@ pub fn listing(board: &Board, machine: &Machine) -> Listing {
 fn device(board: &Board, number: u16, name: &str) -> Device {
     let driver = board.driver();
     let keeper = driver.keeper_now(number);
-    let window = |(index, window): (u16, &barkeep_export::Window)| Window {
-        bar: window.bar,
-        offset: format!("{:#x}", window.offset),
-        size: format!("{:#x}", window.size),
-        cpu: driver.outage(WindowId { device: number, window: index }).phase() == Phase::Live,
-        p2p: keeper.as_ref().map(|keeper| {
-            let mapping = keeper.windows()[usize::from(index)].mapping;
-            matches!(mapping, Mapping::Live(_))
-        }),
+    let window = |(index, window): (u16, &barkeep_export::Window)| {
+        let state = keeper.as_ref().map(|keeper| &keeper.windows()[usize::from(index)]);
+        Window {
+            bar: window.bar,
+            offset: format!("{:#x}", window.offset),
+            size: format!("{:#x}", window.size),
+            address: state.and_then(address).map(|address| format!("{address:#x}")),
+            cpu: driver.outage(WindowId { device: number, window: index }).phase() == Phase::Live,
+            p2p: state.map(|state| matches!(state.mapping, Mapping::Live(_))),
+        }
     };
     let windows = (0..).zip(board.function(number).windows()).map(window).collect();
     let state = match &keeper {
@@ -33,6 +34,17 @@ fn device(board: &Board, number: u16, name: &str) -> Device {
         None => DeviceState::Busy,
     };
     Device { device: driver.address(number).to_string(), name: name.to_owned(), state, windows }
+}
+
+/// Both are at the same address where both are there.
+fn address(WindowState { slot, mapping, .. }: &WindowState) -> Option<u64> {
+    match (slot, mapping) {
+        (Slot::In(address), _) | (_, Mapping::Live(address)) => Some(*address),
+        (
+            Slot::Out | Slot::Failed(_),
+            Mapping::Unwanted | Mapping::None | Mapping::Dead(_) | Mapping::Refused(_),
+        ) => None,
+    }
 }
 
 fn settled(keeper: &Keeper) -> DeviceState {
