@@ -12,6 +12,8 @@ pub const NO_IOMMUFD: &str = "BARKEEP_TEST_KERNEL_NO_IOMMUFD";
 pub const MMAP: &str = "BARKEEP_TEST_KERNEL_MMAP";
 /// The one that can be told of PCI Express errors.
 pub const AER_INJECT: &str = "BARKEEP_TEST_KERNEL_AER_INJECT";
+/// The one that has huge pages to give.
+pub const HUGE_PAGES: &str = "BARKEEP_TEST_KERNEL_HUGE_PAGES";
 pub const NO_DMABUF_EXPORT: &str = "BARKEEP_TEST_KERNEL_NO_DMABUF_EXPORT";
 
 /// The kernel a variable names, where that and QEMU are there.

@@ -14,6 +14,9 @@ use std::process::Command;
 ///
 /// `host JOURNAL WORDS…`: becomes Barkeep on a machine that nobody calls a lab, and prints the journal it has written,
 /// and what the kernel still traces.
+///
+/// `free KIB WORDS…`: starts Barkeep with these words, and prints how many huge pages of that size were free: before,
+/// at the fewest, and after.
 const PROGRAM: &str = r#"
 #define _GNU_SOURCE
 #include <glob.h>
@@ -146,6 +149,36 @@ static int on_host(const char *journal, char **words)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 96;
 }
 
+static long free_pages(const char *kib)
+{
+	char path[256];
+	FILE *file;
+	long pages = -1;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%skB/free_hugepages", kib);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%ld", &pages) != 1 || fclose(file))
+		exit(95);
+	return pages;
+}
+
+static int fewest_free(const char *kib, char **words)
+{
+	long before = free_pages(kib), fewest = before, now;
+	int status;
+	pid_t barkeep = fork();
+
+	if (!barkeep)
+		return execv("/init", words), 99;
+	while (waitpid(barkeep, &status, WNOHANG) == 0) {
+		now = free_pages(kib);
+		fewest = now < fewest ? now : fewest;
+		usleep(5000);
+	}
+	printf("free: %ld, %ld, %ld\n", before, fewest, free_pages(kib));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 96;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 4 && !strcmp(argv[1], "user"))
@@ -154,6 +187,8 @@ int main(int argc, char **argv)
 		return calls(argv[2], argv[3], argv + 3);
 	if (argc > 3 && !strcmp(argv[1], "host"))
 		return on_host(argv[2], argv + 2);
+	if (argc > 3 && !strcmp(argv[1], "free"))
+		return fewest_free(argv[2], argv + 2);
 	return 99;
 }
 "#;

@@ -111,8 +111,10 @@ impl Machine<'_> {
         if !unwanted.is_empty() {
             words = words + " initcall_blacklist=" + &unwanted.join(",");
         }
-        if !self.append.is_empty() {
-            words = words + " " + self.append;
+        for more in [self.topology.kernel_arguments.as_str(), self.append] {
+            if !more.is_empty() {
+                words = words + " " + more;
+            }
         }
         words
     }
@@ -229,12 +231,15 @@ mod tests {
     }
 
     fn command_for(topology: &str, fast: bool) -> String {
-        let topology = Topology::named_or_file(topology).unwrap();
+        shown(&Topology::named_or_file(topology).unwrap(), fast)
+    }
+
+    fn shown(topology: &Topology, fast: bool) -> String {
         let machine = Machine {
             emulator: Path::new("qemu"),
             kernel: Path::new("bzImage"),
-            files: Files::shown(false, &topology),
-            topology: &topology,
+            files: Files::shown(false, topology),
+            topology,
             fast,
             console: PathBuf::from("a,b/console.log"),
             append: "initcall_debug",
@@ -271,6 +276,14 @@ mod tests {
     fn the_cpu_is_one_that_lets_peers_through_only_where_asked() {
         assert!(command_for("exporter", false).contains("-cpu max,-rdrand,-rdseed,-erms,-fsrm,family=25 "));
         assert!(!command(false).contains("family"));
+    }
+
+    #[test]
+    fn the_machines_own_words_for_its_kernel_come_behind_the_labs() {
+        let mut topology = Topology::named_or_file("nvme-edu").unwrap();
+        topology.kernel_arguments = "hugepages=1".to_owned();
+        let line = shown(&topology, false);
+        assert!(line.contains(" hugepages=1 initcall_debug'"), "{line}");
     }
 
     #[test]

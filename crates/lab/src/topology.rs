@@ -45,6 +45,9 @@ pub struct Topology {
     /// The machine's memory as QEMU writes it: `512M`, `1G`.
     #[serde(default = "default_memory")]
     pub memory: String,
+    /// Words for the kernel's command line, behind the lab's own: what a machine has set aside at boot.
+    #[serde(default)]
+    pub kernel_arguments: String,
     /// Whether the kernel lets a device's own driver do peer-to-peer DMA through the host bridge
     /// (`pci_p2pdma_map_type`). It does on a list of bridges, of which the emulated one is none, and
     /// on AMD's CPUs from family 0x17 on, which the emulated CPU then says it is. iommufd asks nobody.

@@ -27,6 +27,9 @@ pub(crate) fn broken_by(topology: &Topology) -> Option<String> {
     if bytes(&topology.memory).is_none() {
         return Some(format!("memory `{}` is not of the form 512M or 1G", topology.memory));
     }
+    if topology.kernel_arguments.contains(char::is_control) {
+        return Some("kernel_arguments are words, with blanks between them".to_owned());
+    }
     let mut names = BTreeSet::new();
     let mut buses = BTreeSet::new();
     let mut places = BTreeSet::new();
@@ -295,5 +298,8 @@ mod tests {
         let with = |text: &str| broken_by(&toml::from_str(text).unwrap());
         assert!(with("version = 2\nname = 'x'").unwrap().contains("version 2"));
         assert!(with("version = 1\nname = 'x'\nmemory = '1 TB'").unwrap().contains("memory"));
+        let words = |words: &str| with(&format!("version = 1\nname = 'x'\nkernel_arguments = \"{words}\""));
+        assert!(words(r"quiet\ninit=/x").unwrap().contains("kernel_arguments"));
+        assert_eq!(words("hugepagesz=1G hugepages=1"), None);
     }
 }
