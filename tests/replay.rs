@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const REVOKING: [&str; 13] = [
+const REVOKING: [&str; 12] = [
     "flr",
     "af_flr",
     "decode_off",
@@ -26,16 +26,12 @@ const REVOKING: [&str; 13] = [
     "remove",
     "sysfs_reset",
     "unmap",
-    "d0",
 ];
 
-/// The N-th revoke of a journal, counted a second time. (The main job's D0 revokes nothing.)
+/// The N-th revoke of a journal, counted a second time.
 fn revoke(journal: &Journal, number: usize) -> &Value {
     let begins = journal.all(&json!({"kind": "trigger", "phase": "begin"}));
-    let revoking = |event: &&&Value| {
-        let trigger = event["trigger"].as_str().unwrap();
-        REVOKING.contains(&trigger) && trigger != "d0"
-    };
+    let revoking = |event: &&&Value| REVOKING.contains(&event["trigger"].as_str().unwrap());
     begins.iter().filter(revoking).nth(number - 1).expect("a revoke")
 }
 

@@ -32,6 +32,11 @@ fn cannot_map_several(ranges: &[(u64, u64)], mapped: &Result<u32, Errno>) -> Opt
     (ranges.len() > 1 && *mapped == Err(Errno::EADDRINUSE)).then(|| Seen::Unable(why.to_owned()))
 }
 
+/// What it means if a row needs the importing device at work, and it is none that can be told to.
+fn no_engine() -> Seen {
+    Seen::Unable("the importing device is no DMA engine that is known here".to_owned())
+}
+
 /// Bytes.
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

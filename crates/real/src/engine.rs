@@ -15,18 +15,18 @@ use std::time::Duration;
 
 const BAR: u8 = 0;
 /// Where the engine knows its own buffer.
-const BUFFER: u64 = 0x4_0000;
+pub(crate) const BUFFER: u64 = 0x4_0000;
 
-const SOURCE: u64 = 0x80;
-const DESTINATION: u64 = 0x88;
-const COUNT: u64 = 0x90;
-const COMMAND: u64 = 0x98;
-const START: u32 = 1;
+pub(crate) const SOURCE: u64 = 0x80;
+pub(crate) const DESTINATION: u64 = 0x88;
+pub(crate) const COUNT: u64 = 0x90;
+pub(crate) const COMMAND: u64 = 0x98;
+pub(crate) const START: u32 = 1;
 /// From the engine's buffer to the bus, not the other way.
-const TO_BUS: u32 = 2;
+pub(crate) const TO_BUS: u32 = 2;
 
 /// A little more than the 100 ms that a DMA takes.
-const TAKES: Duration = Duration::from_millis(102);
+pub(crate) const TAKES: Duration = Duration::from_millis(102);
 /// How often a late one is looked at; an engine in virtual time is never late.
 const LOOKS: u32 = 500;
 

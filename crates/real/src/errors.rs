@@ -12,7 +12,7 @@ pub(crate) fn last() -> Errno {
 }
 
 /// Of an error of the standard library; EPROTO if no system call is behind it.
-pub(crate) fn of_io(error: &io::Error) -> Errno {
+pub fn of_io(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EPROTO, Errno::from_number)
 }
 

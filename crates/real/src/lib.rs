@@ -37,5 +37,6 @@ mod sys;
 mod sysfs;
 
 pub use discover::DiscoverError;
+pub use errors::of_io as errno_of;
 pub use executor::{Broken, Executor, SetupError};
 pub use places::{Place, PlacesError};

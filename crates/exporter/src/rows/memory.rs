@@ -6,6 +6,7 @@ use crate::party::Part;
 use crate::row::{Row, Seen, StepExt, Trouble, answered};
 use crate::stage::{Event, Opened, Stage};
 use barkeep_model::Errno;
+use barkeep_real::errno_of;
 use barkeep_real::parts::BarMapping;
 use std::fs::File;
 use std::thread;
@@ -189,26 +190,22 @@ fn killed_at_it(stage: &Stage) -> Result<Seen, Trouble> {
     let buffer = opened.export(&[(0, MIB)])?;
     drop(mapped!(&buffer, PAGE));
     let start = (stage.start)(&buffer, stage.importer, Part::HoldsAndReads);
-    let mut importer = start.map_err(errno).step("start an importer")?;
+    let mut importer = start.map_err(|e| errno_of(&e)).step("start an importer")?;
     thread::sleep(SOON);
     let (over, thread) = decode_off(opened.device);
     thread::sleep(SOON);
     let waits = over.try_recv().is_err();
-    importer.kill().map_err(errno).step("kill the importer")?;
+    importer.kill().map_err(|e| errno_of(&e)).step("kill the importer")?;
     let done = over.recv_timeout(PATIENCE).unwrap_or(false);
     // Where it is not, neither of the two can be waited for.
     if done {
-        importer.wait().map_err(errno).step("wait for the importer")?;
+        importer.wait().map_err(|e| errno_of(&e)).step("wait for the importer")?;
         let _ = thread.join();
     }
     Ok(Seen::all(vec![
         (format!("before it is killed decode off {}", if waits { "waits" } else { "is over" }), waits),
         (format!("{PATIENCE:?} after that it {}", if done { "is over" } else { "still waits" }), done),
     ]))
-}
-
-fn errno(error: std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_number)
 }
 
 fn around(stage: &Stage, event: Event) -> Result<Seen, Trouble> {

@@ -97,7 +97,7 @@ fn dma(stage: &Stage) -> Result<Seen, Trouble> {
     let buffer = opened.export(&[(MIB, MIB)])?;
     let session = stage.import(Limits::NONE)?;
     let Some(engine) = Engine::of(stage.importer, &session).step("have the engine")? else {
-        return Ok(Seen::Unable("the importing device is no DMA engine that is known here".to_owned()));
+        return Ok(super::no_engine());
     };
     let attachment = session.attach(&buffer, Manner::PEER).step("attach")?;
     attachment.map(Form::Range).step("map")?;

@@ -62,7 +62,7 @@ fn writes(stage: &Stage) -> Result<Seen, Trouble> {
     let buffer = opened.export(&[(0, MIB)])?;
     let session = stage.import(Limits::NONE)?;
     let Some(engine) = Engine::of(stage.importer, &session).step("have the engine")? else {
-        return Ok(Seen::Unable("the importing device is no DMA engine that is known here".to_owned()));
+        return Ok(super::no_engine());
     };
     let attachment = session.attach(&buffer, Manner::PEER).step("attach")?;
     let mut answers = Vec::new();

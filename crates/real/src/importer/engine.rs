@@ -2,28 +2,19 @@
 //! was given. So what is mapped is seen to be mapped, and what is not, not.
 
 use super::{Attachment, Direction, Form, Manner, Session};
+use crate::engine::{BUFFER, COMMAND, COUNT, DESTINATION, SOURCE, START, TAKES, TO_BUS};
 use crate::parts::{BarMapping, RamBuffer};
 use barkeep_journal::DeviceAddress;
 use barkeep_model::Errno;
 use std::thread::sleep;
-use std::time::Duration;
 
-/// Registers, and the buffer of its own (QEMU, docs/specs/edu.rst).
+/// What it says it is, and how much of it there is (QEMU, docs/specs/edu.rst).
 const IDENTITY: u64 = 0;
 const IDENTITY_MASK: u32 = 0xff;
 const IDENTITY_OF_EDU: u32 = 0xed;
-const SOURCE: u64 = 0x80;
-const DESTINATION: u64 = 0x88;
-const COUNT: u64 = 0x90;
-const COMMAND: u64 = 0x98;
-const START: u32 = 1;
-const TO_BUS: u32 = 2;
-const BUFFER: u64 = 0x4_0000;
 const BAR_SIZE: u64 = 1 << 20;
 
 const PAGE: u64 = 0x1000;
-/// A little more than the 100 ms that a DMA takes.
-const TAKES: Duration = Duration::from_millis(102);
 
 /// An edu, and the RAM that its data comes from.
 pub struct Engine {
